@@ -1,0 +1,23 @@
+/**
+ * Named points at which a test may end the process, as a crash would.
+ *
+ * Only builds with FMAL_TEST_HOOKS have them; in others fmal_point is nothing. A test
+ * arms one by the environment variable FMAL_KILL_AT=name[:count], and the process gets
+ * SIGKILL at the count-th passage.
+ */
+#ifndef FMAL_POINT_H
+#define FMAL_POINT_H
+
+#include <stdbool.h>
+
+#ifdef FMAL_TEST_HOOKS
+/** Pass a point. Not collective. */
+void fmal_point(const char *name);
+/** Arm a point; spec may be NULL. Not collective. */
+void fmal_point_arm(const char *spec);
+#else
+#define fmal_point(name)     ((void) 0)
+#define fmal_point_arm(spec) ((void) (spec))
+#endif
+
+#endif

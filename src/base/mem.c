@@ -1,0 +1,94 @@
+#include "fmal/mem.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64 };
+
+fmal_status fmal_alloc(void *out, fmal_idx count, size_t size)
+{
+    if (count < 0 || (size > 0 && (uint64_t) count > (SIZE_MAX - ALIGNMENT) / size))
+        return FMAL_FAIL(FMAL_ERR_NOMEM, "%" PRId64 " elements of %zu bytes do not fit",
+                         count, size);
+
+    size_t bytes = (size_t) count * size;
+    size_t padded = (bytes + ALIGNMENT) / ALIGNMENT * ALIGNMENT;
+    void *p = aligned_alloc(ALIGNMENT, padded);
+
+    if (!p)
+        return FMAL_FAIL(FMAL_ERR_NOMEM,
+                         "cannot allocate %.1f MB; use more ranks or nodes, or a "
+                         "smaller problem",
+                         (double) padded / 1e6);
+    memset(p, 0, padded);
+    memcpy(out, &p, sizeof p);
+    return FMAL_OK;
+}
+
+void fmal_free(void *p)
+{
+    void *held;
+
+    memcpy(&held, p, sizeof held);
+    free(held);
+    held = NULL;
+    memcpy(p, &held, sizeof held);
+}
+
+char *fmal_strdup(const char *s)
+{
+    char *copy = NULL;
+    size_t bytes = strlen(s) + 1;
+
+    if (fmal_alloc(&copy, (fmal_idx) bytes, 1) == FMAL_OK)
+        memcpy(copy, s, bytes);
+    return copy;
+}
+
+/* A line "Key:   123 kB" of a /proc file, in bytes; 0 if there is none. */
+static double proc_value(const char *path, const char *key)
+{
+    FILE *f = fopen(path, "r");
+    char line[256];
+    double value = 0;
+
+    if (!f)
+        return 0;
+    while (fgets(line, sizeof line, f))
+        if (strncmp(line, key, strlen(key)) == 0)
+            value = 1024 * strtod(line + strlen(key), NULL);
+    fclose(f);
+    return value;
+}
+
+/* The one number in a control-group file; 0 if absent or "max". */
+static double cgroup_value(const char *path)
+{
+    FILE *f = fopen(path, "r");
+    double value = 0;
+
+    if (!f)
+        return 0;
+    if (fscanf(f, "%lf", &value) != 1)
+        value = 0;
+    fclose(f);
+    return value;
+}
+
+double fmal_mem_peak(void)
+{
+    return proc_value("/proc/self/status", "VmHWM:");
+}
+
+double fmal_mem_available(void)
+{
+    double available = proc_value("/proc/meminfo", "MemAvailable:");
+    double limit = cgroup_value("/sys/fs/cgroup/memory.max");
+    double used = cgroup_value("/sys/fs/cgroup/memory.current");
+
+    if (limit > 0 && limit - used < available)
+        available = limit - used;
+    return available;
+}

@@ -1,0 +1,242 @@
+#include "h5_impl.h"
+#include "fmal/mem.h"
+#include "fmal/point.h"
+#include "fmal/version.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* First block of a checked file; HDF5 looks for its own data at 0, 512, 1024, ... */
+enum { HEAD_BYTES = 512 };
+#define HEAD_FORMAT "fmal checked file\nbytes %zu\nxxh3-128 %s\n"
+
+static herr_t keep_innermost(unsigned n, const H5E_error2_t *error, void *to)
+{
+    (void) n;
+    /* Walking upward, the innermost error is the first. */
+    if (!*(char *) to && error->desc)
+        snprintf(to, 400, "%s", error->desc);
+    return 0;
+}
+
+const char *fmal_h5_reason(void)
+{
+    static char text[400];
+
+    text[0] = 0;
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_innermost, text);
+    H5Eclear2(H5E_DEFAULT);
+    return text;
+}
+
+static fmal_status handle_create(hid_t file, const char *path, fmal_h5 **out)
+{
+    fmal_h5 *h = NULL;
+    fmal_status st = FMAL_ALLOC(&h, 1);
+
+    if (st == FMAL_OK && !(h->path = fmal_strdup(path)))
+        st = FMAL_ERR_NOMEM;
+    if (st != FMAL_OK) {
+        fmal_free(&h);
+        H5Fclose(file);
+        return st;
+    }
+    h->file = file;
+    *out = h;
+    return FMAL_OK;
+}
+
+/* Our own closing never leaves objects open; strong makes a forgotten one harmless. */
+static hid_t access_list(void)
+{
+    hid_t list = H5Pcreate(H5P_FILE_ACCESS);
+
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    H5Pset_fclose_degree(list, H5F_CLOSE_STRONG);
+    return list;
+}
+
+static fmal_status cannot_open(const char *path, int error)
+{
+    const char *why = fmal_h5_reason();
+
+    if (error == EAGAIN || error == EWOULDBLOCK || strstr(why, "lock"))
+        return FMAL_FAIL(FMAL_ERR_IO,
+                         "%s: locked by another process (%s); wait for it, or set "
+                         "HDF5_USE_FILE_LOCKING=FALSE on a file system without locks",
+                         path, why);
+    return FMAL_FAIL(FMAL_ERR_FORMAT, "%s: not a readable HDF5 file (%s)", path, why);
+}
+
+fmal_status fmal_h5_open(const char *path, fmal_h5 **out)
+{
+    FILE *probe = fopen(path, "rb");
+
+    if (!probe)
+        return FMAL_FAIL(FMAL_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
+    int byte = fgetc(probe);
+    int error = errno;
+    bool is_directory = byte == EOF && ferror(probe);
+    fclose(probe);
+    if (is_directory)
+        return FMAL_FAIL(FMAL_ERR_IO, "%s: cannot read: %s", path, strerror(error));
+
+    hid_t list = access_list();
+    errno = 0;
+    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, list);
+    error = errno;
+    H5Pclose(list);
+    if (file < 0)
+        return cannot_open(path, error);
+    return handle_create(file, path, out);
+}
+
+fmal_status fmal_h5_open_all(const fmal_ctx *ctx, const char *path, fmal_h5 **out)
+{
+    fmal_h5 *alone = NULL;
+    fmal_status st = FMAL_OK;
+
+    if (ctx->rank == 0)
+        st = fmal_h5_open(path, &alone);
+    fmal_h5_close(&alone);
+    if ((st = fmal_agree_root(ctx, st)) != FMAL_OK)
+        return st;
+
+    hid_t list = access_list();
+    H5Pset_fapl_mpio(list, ctx->comm, MPI_INFO_NULL);
+    H5Pset_all_coll_metadata_ops(list, 1);
+    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, list);
+    H5Pclose(list);
+    if (file < 0)
+        st = cannot_open(path, 0);
+    else
+        st = handle_create(file, path, out);
+    if ((st = fmal_agree(ctx, st)) != FMAL_OK)
+        return st;
+    (*out)->parallel = true;
+    (*out)->ctx = *ctx;
+    return FMAL_OK;
+}
+
+fmal_status fmal_h5_create(const char *path, fmal_h5 **out)
+{
+    hid_t list = access_list();
+    hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, list);
+
+    H5Pclose(list);
+    if (file < 0)
+        return FMAL_FAIL(FMAL_ERR_IO, "%s: cannot create (%s)", path, fmal_h5_reason());
+    return handle_create(file, path, out);
+}
+
+fmal_status fmal_h5_create_image(fmal_h5 **out)
+{
+    hid_t list = access_list();
+    enum { GROW_BYTES = 1 << 20 };
+
+    H5Pset_fapl_core(list, GROW_BYTES, 0); /* no backing store: memory only */
+    hid_t file = H5Fcreate("fmal-image", H5F_ACC_TRUNC, H5P_DEFAULT, list);
+    H5Pclose(list);
+    if (file < 0)
+        return FMAL_FAIL(FMAL_ERR_NOMEM, "cannot build a file in memory (%s)",
+                         fmal_h5_reason());
+    return handle_create(file, "(memory)", out);
+}
+
+fmal_status fmal_h5_save(fmal_h5 *h, const char *path, fmal_save how)
+{
+    size_t head = how == FMAL_SAVE_CHECKED ? HEAD_BYTES : 0;
+    char *bytes = NULL, sum[33];
+    fmal_status st;
+
+    H5Fflush(h->file, H5F_SCOPE_GLOBAL);
+    ssize_t size = H5Fget_file_image(h->file, NULL, 0);
+    if (size < 0)
+        return FMAL_FAIL(FMAL_ERR_NOMEM, "%s: cannot build the file (%s)", path,
+                         fmal_h5_reason());
+    FMAL_TRY(fmal_alloc(&bytes, (fmal_idx) head + size, 1));
+    if (H5Fget_file_image(h->file, bytes + head, (size_t) size) < 0) {
+        fmal_free(&bytes);
+        return FMAL_FAIL(FMAL_ERR_NOMEM, "%s: cannot build the file (%s)", path,
+                         fmal_h5_reason());
+    }
+    if (head > 0) {
+        fmal_checksum(bytes + head, (size_t) size, sum);
+        snprintf(bytes, head, HEAD_FORMAT, (size_t) size, sum);
+    }
+    st = fmal_file_replace(path, bytes, head + (size_t) size);
+    fmal_free(&bytes);
+    return st;
+}
+
+static fmal_status check_head(const char *path, const char *data, size_t bytes)
+{
+    char sum[33], want[HEAD_BYTES] = "";
+
+    if (bytes < HEAD_BYTES || strncmp(data, HEAD_FORMAT, 18) != 0)
+        return FMAL_FAIL(FMAL_ERR_FORMAT, "%s: does not begin as a checked fmal file",
+                         path);
+    fmal_checksum(data + HEAD_BYTES, bytes - HEAD_BYTES, sum);
+    snprintf(want, sizeof want, HEAD_FORMAT, bytes - HEAD_BYTES, sum);
+    if (memcmp(data, want, HEAD_BYTES) != 0)
+        return FMAL_FAIL(FMAL_ERR_FORMAT,
+                         "%s: size or checksum is not what its first block says: the "
+                         "file is damaged",
+                         path);
+    return FMAL_OK;
+}
+
+fmal_status fmal_h5_open_checked(const char *path, fmal_h5 **out)
+{
+    char *data = NULL;
+    size_t bytes = 0;
+
+    FMAL_TRY(fmal_file_read(path, (size_t) 1 << 40, &data, &bytes));
+    fmal_status st = check_head(path, data, bytes);
+    fmal_free(&data);
+    FMAL_TRY(st);
+    return fmal_h5_open(path, out);
+}
+
+fmal_status fmal_h5_close(fmal_h5 **h)
+{
+    fmal_status st = FMAL_OK;
+
+    if (!*h)
+        return FMAL_OK;
+    if (H5Fclose((*h)->file) < 0)
+        st = FMAL_FAIL(FMAL_ERR_IO, "%s: cannot write (%s)", (*h)->path,
+                       fmal_h5_reason());
+    fmal_free(&(*h)->path);
+    fmal_free(h);
+    return st;
+}
+
+void fmal_h5_shutdown(void)
+{
+    H5close();
+}
+
+const char *fmal_h5_path(const fmal_h5 *h)
+{
+    return h->path;
+}
+
+void fmal_h5_version(char *text, size_t size)
+{
+    unsigned major, minor, release;
+
+    H5get_libversion(&major, &minor, &release);
+    snprintf(text, size, "%u.%u.%u", major, minor, release);
+}
+
+fmal_status fmal_h5_stamp(fmal_h5 *h, const char *schema, const char *history)
+{
+    FMAL_TRY(fmal_h5_attr_text(h, "/", "schema", schema));
+    FMAL_TRY(fmal_h5_attr_text(h, "/", "version", "fmal " FMAL_VERSION));
+    return fmal_h5_attr_text(h, "/", "history", history);
+}
