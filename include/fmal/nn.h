@@ -41,9 +41,9 @@ extern const char *const fmal_arch_summaries[];
  * @param arch     one of fmal_arch_names
  * @param shape    channels, height, width of the input
  * @param classes  at least 2
- * @param hidden   units of hidden layers (mlp); ignored by networks without any
+ * @param hidden   units of hidden layers (mlp), at least 1; ignored by networks without
  * @param max_batch  the most samples of one call; working memory is set up for them
- * @return FMAL_ERR_USAGE for an unknown name, FMAL_ERR_NOMEM
+ * @return FMAL_ERR_USAGE for an unknown name (with the nearest one), FMAL_ERR_NOMEM
  */
 fmal_status fmal_net_create(const char *arch, const int shape[3], int classes,
                             int hidden, int max_batch, fmal_net **out);
@@ -96,5 +96,20 @@ void fmal_net_forward(fmal_net *net, const float *x, int n, float *features,
  */
 void fmal_net_gradient(fmal_net *net, const float *x, const int32_t *labels, int n,
                        float *grad, double *loss, int *correct);
+
+/**
+ * Cross-entropy of logits after softmax, summed over samples in their order.
+ *
+ * Computed in double precision, for logits of any size. A logit of +Inf or NaN makes
+ * the loss NaN.
+ *
+ * @param logits  [n, c]
+ * @param labels  [n], in [-1, c); a sample of -1 (unknown) counts for nothing
+ * @param[out] slope    [n, c]: d loss / d logits; may be NULL
+ * @param[out] loss     nats
+ * @param[out] correct  as fmal_net_gradient
+ */
+void fmal_softmax_loss(const float *logits, const int32_t *labels, int n, int c,
+                       float *slope, double *loss, int *correct);
 
 #endif

@@ -157,6 +157,10 @@ enum { FMAL_EXACT_BITS = 62 };
  */
 int fmal_exact_shift(double largest, fmal_idx n_addends);
 
+/** FMAL_EXACT_BITS - ceil(log2 n_addends): the shift for addends of at most 1 in size.
+ */
+int fmal_exact_bits(fmal_idx n_addends);
+
 /** acc[i] += round(x[i] 2^shift). Not collective. */
 void fmal_exact_add(int64_t *acc, const double *x, fmal_idx n, int shift);
 void fmal_exact_add_f32(int64_t *acc, const float *x, fmal_idx n, int shift);

@@ -27,8 +27,8 @@ typedef struct fmal_train_options {
     double rate;          /* learning rate */
     double momentum;      /* SGD */
     double weight_decay;  /* L2, added to the gradient */
-    int batch;            /* samples of a step */
-    int micro_batch;      /* samples of one gradient computation, at most */
+    int batch;            /* samples of a step, at least 1 */
+    int micro_batch;      /* samples of one gradient computation, at most; at least 1 */
     int max_epochs;       /* stop then */
     double stop_accuracy; /* or when an epoch's training accuracy reaches this */
     uint64_t seed;
@@ -51,10 +51,14 @@ typedef struct fmal_epoch {
  *
  * Collective over ctx; net and options equal on all ranks.
  *
- * @param ctx, net, set  borrowed until the trainer is destroyed
- * @param index_g  [n] labelled samples of set's training split; copied; equal on all
- * ranks
- * @return FMAL_ERR_NOMEM, agreed
+ * @param ctx, net, set  borrowed until the trainer is destroyed; net is set up for at
+ *                 least options->micro_batch samples a call
+ * @param index_g  [n] labelled samples of set's training split, in any order; copied;
+ *                 equal on all ranks
+ * @return FMAL_ERR_EMPTY if n is 0, FMAL_ERR_ARG naming a sample whose label is
+ *         unknown, FMAL_ERR_NOMEM; agreed
+ * Cost: on a rank, its share of the samples and 4 p bytes for each micro-batch of a
+ * batch that it computes; beside that 4 p for SGD or 8 p for Adam, and 8 p for sums.
  */
 fmal_status fmal_trainer_create(const fmal_ctx *ctx, fmal_net *net,
                                 const fmal_dataset *set,
@@ -68,8 +72,9 @@ void fmal_trainer_destroy(fmal_trainer **t);
 /**
  * One pass over the samples in the order of (seed, round, epoch). Collective over ctx.
  *
- * @return FMAL_ERR_NUMERIC if the loss is not finite (says to lower the learning rate),
- *         FMAL_ERR_NOMEM; agreed
+ * @return FMAL_ERR_NUMERIC if the loss, its gradient or a weight is not finite (says to
+ *         lower the learning rate), FMAL_ERR_NOMEM; agreed; the weights are then lost
+ * Cost: a step reduces one number a tensor and 8 (p + 2) bytes over ranks.
  */
 fmal_status fmal_trainer_epoch(fmal_trainer *t, fmal_epoch *report);
 
@@ -89,7 +94,15 @@ typedef struct fmal_evaluation {
     double loss;         /* mean cross-entropy, nats */
 } fmal_evaluation;
 
-/** Evaluate a split. Collective over ctx. @return FMAL_ERR_NOMEM, agreed. */
+/**
+ * Evaluate a split.
+ *
+ * Collective over ctx.
+ *
+ * @param net  set up for at least a block of samples (FMAL_BLOCK) a call
+ * @return FMAL_ERR_NUMERIC naming the first sample whose logits are not finite,
+ *         FMAL_ERR_NOMEM; agreed
+ */
 fmal_status fmal_evaluate(const fmal_ctx *ctx, fmal_net *net, const fmal_dataset *set,
                           const fmal_split *split, fmal_evaluation *out);
 
@@ -98,10 +111,12 @@ fmal_status fmal_evaluate(const fmal_ctx *ctx, fmal_net *net, const fmal_dataset
  *
  * Collective over ctx.
  *
+ * @param net  set up for at least a block of samples (FMAL_BLOCK) a call
+ * @param split  one of set's
  * @param[out] features  [split->part.count, d]; may be NULL
  * @param[out] logits    [split->part.count, c]
- * @return FMAL_ERR_NUMERIC naming a sample whose output is not finite, FMAL_ERR_NOMEM;
- *         agreed
+ * @return FMAL_ERR_NUMERIC naming the first sample whose output is not finite,
+ *         FMAL_ERR_NOMEM; agreed; features and logits are then undefined
  */
 fmal_status fmal_embed(const fmal_ctx *ctx, fmal_net *net, const fmal_dataset *set,
                        const fmal_split *split, float *features, float *logits);

@@ -85,35 +85,31 @@ static fmal_status set_real(const fmal_opt *opt, double *target, const char *val
     return FMAL_OK;
 }
 
-/* Slurm's habits: minutes need a colon here, so that a bare number is always seconds.
+/* Slurm's habits, but a bare number is always seconds, and days want all of HH:MM:SS.
  */
 static fmal_status set_seconds(const fmal_opt *opt, double *target, const char *value,
                                const char *source)
 {
     static const char *const want = "a time (seconds, MM:SS, HH:MM:SS or D-HH:MM:SS)";
-    double days = 0, total = 0;
-    const char *p = value;
+    size_t digits = strspn(value, "0123456789");
+    bool has_days = digits > 0 && value[digits] == '-';
+    const char *p = has_days ? value + digits + 1 : value;
+    double total = 0;
+    int parts = 0;
     char *end;
 
-    if (strchr(value, '-')) {
-        days = strtod(p, &end);
-        if (end == p || *end != '-')
-            return bad_value(source, value, want);
-        p = end + 1;
-    }
-    for (int part = 0;; part++) {
+    do {
         double x = strtod(p, &end);
 
-        if (end == p || !isfinite(x) || x < 0 || part > 2)
+        if (end == p || !isfinite(x) || x < 0 || ++parts > 3)
             return bad_value(source, value, want);
         total = 60 * total + x;
-        if (*end == 0)
-            break;
-        if (*end != ':')
-            return bad_value(source, value, want);
         p = end + 1;
-    }
-    total += 86400 * days;
+    } while (*end == ':');
+    if (*end || (has_days && parts < 3))
+        return bad_value(source, value, want);
+    if (has_days)
+        total += 86400 * strtod(value, NULL);
     FMAL_TRY(check_range(opt, total, value, source));
     *target = total;
     return FMAL_OK;
@@ -161,16 +157,18 @@ static void strings_clear(fmal_strings *list)
     list->count = 0;
 }
 
-static fmal_status strings_add(fmal_strings *list, const char *word)
+static fmal_status strings_add(fmal_strings *list, const char *word, size_t length)
 {
-    char **grown = NULL;
-    char *copy = fmal_strdup(word);
-    fmal_status st = copy ? FMAL_ALLOC(&grown, list->count + 1) : FMAL_ERR_NOMEM;
+    char **grown = NULL, *copy = NULL;
+    fmal_status st = FMAL_ALLOC(&copy, (fmal_idx) length + 1);
 
+    if (st == FMAL_OK)
+        st = FMAL_ALLOC(&grown, list->count + 1);
     if (st != FMAL_OK) {
         fmal_free(&copy);
         return st;
     }
+    memcpy(copy, word, length);
     for (int i = 0; i < list->count; i++)
         grown[i] = list->item[i];
     grown[list->count] = copy;
@@ -183,20 +181,16 @@ static fmal_status strings_add(fmal_strings *list, const char *word)
 /* A list in a file is words separated by spaces; on the command line words add up. */
 static fmal_status set_list(fmal_strings *list, const char *value, bool split)
 {
-    char word[MAX_TEXT];
-
-    while (*value) {
-        size_t length = split ? strcspn(value, " \t") : strlen(value);
-
-        if (length > 0 && length < sizeof word) {
-            memcpy(word, value, length);
-            word[length] = 0;
-            FMAL_TRY(strings_add(list, word));
-        }
-        value += length;
+    if (!split)
+        return strings_add(list, value, strlen(value));
+    for (;;) {
         value += strspn(value, " \t");
+        if (!*value)
+            return FMAL_OK;
+        size_t length = strcspn(value, " \t");
+        FMAL_TRY(strings_add(list, value, length));
+        value += length;
     }
-    return FMAL_OK;
 }
 
 static fmal_status set_value(fmal_opts *o, int i, const char *value, const char *source,
@@ -221,6 +215,8 @@ static fmal_status set_value(fmal_opts *o, int i, const char *value, const char 
             return bad_value(source, value, "a name");
         return set_string((char **) at, value);
     case FMAL_OPT_LIST:
+        if (!*value)
+            return bad_value(source, value, "a name");
         if (o->from[i] != from)
             strings_clear((fmal_strings *) at);
         return set_list((fmal_strings *) at, value, from != FROM_ARGS);
@@ -246,7 +242,10 @@ void fmal_opts_text(const fmal_opts *o, int i, char *text, size_t size)
         break;
     case FMAL_OPT_REAL:
     case FMAL_OPT_SECONDS:
+        /* As short as it can be and still read back as the same number. */
         snprintf(text, size, "%.15g", *(const double *) at);
+        if (strtod(text, NULL) != *(const double *) at)
+            snprintf(text, size, "%.17g", *(const double *) at);
         break;
     case FMAL_OPT_CHOICE:
         snprintf(text, size, "%s", opt->choices[*(const int *) at]);
@@ -403,15 +402,18 @@ fmal_status fmal_opts_args(fmal_opts *o, int argc, char **argv, const char **pos
     char shorts[2 * MAX_OPTIONS + 3];
     char source[80];
     int n = 0;
+    bool only_words = false; /* after -- */
 
     getopt_tables(o, longs, shorts);
     opterr = 0;
     optind = 0; /* glibc: start afresh */
     for (;;) {
         int at = optind > 0 ? optind : 1;
-        int got = getopt_long(argc, argv, shorts, longs, NULL);
+        int got = only_words ? -1 : getopt_long(argc, argv, shorts, longs, NULL);
 
         if (got == -1) {
+            if (optind > at)
+                only_words = true;
             if (optind >= argc)
                 break;
             if (n == max_positional)
@@ -439,7 +441,8 @@ fmal_status fmal_opts_check(const fmal_opts *o)
 {
     for (int i = 0; i < o->count; i++)
         if (o->table[i].required && !o->has[i])
-            return FMAL_FAIL(FMAL_ERR_USAGE, "--%s %s is missing: %s", o->table[i].name,
+            return FMAL_FAIL(FMAL_ERR_USAGE, "--%s%s%s is missing: %s",
+                             o->table[i].name, o->table[i].arg ? " " : "",
                              o->table[i].arg ? o->table[i].arg : "", o->table[i].help);
     return FMAL_OK;
 }
@@ -506,10 +509,12 @@ fmal_status fmal_opts_file(fmal_opts *o, const char *path, const char *section,
     if (!job.file)
         return FMAL_FAIL(FMAL_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
     int line = ini_parse_stream(read_line, &job, take_pair, &job);
+    if (ferror(job.file)) /* a directory opens, but cannot be read */
+        job.st = FMAL_FAIL(FMAL_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
     fclose(job.file);
-    if (job.st != FMAL_OK)
+    if (job.st != FMAL_OK && (line == 0 || line >= job.line))
         return job.st;
-    if (line != 0)
+    if (line != 0) /* inih goes on after it; the first error is the one to mend */
         return FMAL_FAIL(FMAL_ERR_USAGE, "%s:%d: neither [section] nor key = value",
                          path, line);
     return FMAL_OK;
@@ -555,36 +560,28 @@ char *fmal_opts_ini(const fmal_opts *o, bool only_given, bool only_identity)
     return text;
 }
 
-/* The value of a key in INI text, copied; false if the key is absent. */
-static bool find_key(const char *ini, const char *key, size_t key_length, char *value,
-                     size_t size)
+/* The value of a key in INI text, up to the end of its line; or that there is none. */
+static const char *find_key(const char *ini, const char *key, size_t key_length)
 {
-    for (const char *p = ini; *p; p += strcspn(p, "\n"), p += *p == '\n') {
-        if (strncmp(p, key, key_length) == 0 &&
-            strncmp(p + key_length, " = ", 3) == 0) {
-            const char *v = p + key_length + 3;
-
-            snprintf(value, size, "%.*s", (int) strcspn(v, "\n"), v);
-            return true;
-        }
-    }
-    return false;
+    for (const char *p = ini; *p; p += strcspn(p, "\n"), p += *p == '\n')
+        if (strncmp(p, key, key_length) == 0 && strncmp(p + key_length, " = ", 3) == 0)
+            return p + key_length + 3;
+    return "(not set)";
 }
 
 static bool differ_one_way(const char *from, const char *in, char *message, size_t size,
                            bool swapped)
 {
-    char a[512], b[512];
-
     for (const char *p = from; *p; p += strcspn(p, "\n"), p += *p == '\n') {
-        size_t key = strcspn(p, " ");
+        int key = (int) strcspn(p, " ");
+        const char *a = find_key(p, p, (size_t) key);
+        const char *b = find_key(in, p, (size_t) key);
+        int na = (int) strcspn(a, "\n"), nb = (int) strcspn(b, "\n");
 
-        find_key(p, p, key, a, sizeof a);
-        if (!find_key(in, p, key, b, sizeof b))
-            snprintf(b, sizeof b, "(not set)");
-        if (strcmp(a, b) != 0) {
-            snprintf(message, size, "%.*s was %s, now %s", (int) key, p,
-                     swapped ? b : a, swapped ? a : b);
+        if (na != nb || strncmp(a, b, (size_t) na) != 0) {
+            snprintf(message, size, "%.*s was %.*s, now %.*s", key, p,
+                     swapped ? nb : na, swapped ? b : a, swapped ? na : nb,
+                     swapped ? a : b);
             return true;
         }
     }

@@ -18,12 +18,12 @@ static const struct {
 
 const char *fmal_status_text(fmal_status st)
 {
-    return (int) st < FMAL_COUNT(codes) ? codes[st].text : "unknown status";
+    return (size_t) st < FMAL_COUNT(codes) ? codes[st].text : "unknown status";
 }
 
 int fmal_status_exit(fmal_status st)
 {
-    return (int) st < FMAL_COUNT(codes) ? codes[st].exit_code : 1;
+    return (size_t) st < FMAL_COUNT(codes) ? codes[st].exit_code : 1;
 }
 
 const char *fmal_error_text(void)
@@ -46,11 +46,13 @@ fmal_status fmal_fail(fmal_status code, const char *file, int line, const char *
                       ...)
 {
     const char *slash = strrchr(file, '/');
+    char text[sizeof last_text]; /* an argument may be the last failure's text */
     va_list ap;
 
-    snprintf(last_place, sizeof last_place, "%s:%d", slash ? slash + 1 : file, line);
     va_start(ap, fmt);
-    vsnprintf(last_text, sizeof last_text, fmt, ap);
+    vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    snprintf(last_place, sizeof last_place, "%s:%d", slash ? slash + 1 : file, line);
+    memcpy(last_text, text, sizeof text);
     return code;
 }

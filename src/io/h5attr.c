@@ -1,4 +1,5 @@
 #include "h5_impl.h"
+#include "fmal/mem.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -89,20 +90,22 @@ fmal_status fmal_h5_get_text(fmal_h5 *h, const char *object, const char *name,
     if (attr < 0)
         return absent(h, object, name);
     hid_t type = H5Aget_type(attr);
-    char text[1024] = "";
-    if (H5Tis_variable_str(type) > 0) {
-        char *held = NULL;
-
-        if (H5Aread(attr, type, &held) >= 0 && held)
-            snprintf(text, sizeof text, "%s", held);
+    char *held = NULL; /* of HDF5 if the length is variable, else ours */
+    bool variable = H5Tis_variable_str(type) > 0;
+    fmal_status st = FMAL_OK;
+    if (!variable)
+        st = FMAL_ALLOC(&held, (fmal_idx) H5Tget_size(type) + 1);
+    if (st == FMAL_OK && H5Aread(attr, type, variable ? (void *) &held : held) < 0)
+        st = absent(h, object, name);
+    if (st == FMAL_OK)
+        snprintf(value, size, "%s", held ? held : "");
+    if (variable)
         H5free_memory(held);
-    } else if (H5Tget_size(type) < sizeof text) {
-        H5Aread(attr, type, text);
-    }
-    snprintf(value, size, "%s", text);
+    else
+        fmal_free(&held);
     H5Tclose(type);
     H5Aclose(attr);
-    return FMAL_OK;
+    return st;
 }
 
 fmal_status fmal_h5_get_i64(fmal_h5 *h, const char *object, const char *name,

@@ -44,6 +44,8 @@ static bool path_exists(hid_t file, const char *name)
 {
     char prefix[256];
 
+    if (!*name)
+        return false;
     for (const char *p = name + 1;; p++) {
         if (*p != '/' && *p != 0)
             continue;
@@ -240,9 +242,10 @@ fmal_status fmal_h5_read_text_at(fmal_h5 *h, const char *name, fmal_idx at, char
     fmal_status st = FMAL_OK;
 
     fmal_h5_info_of(h, name, &info);
+    if (!info.exists || info.ndims != 1)
+        return FMAL_FAIL(FMAL_ERR_FORMAT, "%s: %s is missing or no list", h->path,
+                         name);
     hid_t set = H5Dopen2(h->file, name, H5P_DEFAULT);
-    if (set < 0)
-        return failed(h, "open", name);
     hid_t space = H5Dget_space(set), memory = H5Screate_simple(1, &one, NULL);
     H5Sselect_hyperslab(space, H5S_SELECT_SET, &start, NULL, &one, NULL);
     if (info.kind == FMAL_H5_STRING) {
@@ -298,10 +301,13 @@ static hid_t creation_list(const fmal_h5_spec *spec)
 
     /* No times in the file: the same content is the same bytes. */
     H5Pset_obj_track_times(list, 0);
-    if (!spec->compress || spec->ndims == 0 || spec->dims[0] == 0)
+    if (!spec->compress || spec->ndims == 0)
         return list;
-    for (int i = 0; i < spec->ndims; i++)
+    for (int i = 0; i < spec->ndims; i++) {
         chunk[i] = (hsize_t) spec->dims[i];
+        if (chunk[i] == 0)
+            return list; /* nothing to compress, and no chunk may be empty */
+    }
     if (chunk[0] > FMAL_BLOCK)
         chunk[0] = FMAL_BLOCK; /* a rank's share is then whole chunks */
     H5Pset_chunk(list, spec->ndims, chunk);
@@ -375,7 +381,7 @@ fmal_status fmal_h5_write_rows(fmal_h5 *h, const char *name, fmal_type type,
         st = failed(h, "write", name);
     H5Sclose(memory);
     job_close(&job);
-    return st;
+    return st == FMAL_OK ? fmal_h5_streamed(h) : st;
 }
 
 fmal_status fmal_h5_write_text(fmal_h5 *h, const char *name, const char *text,

@@ -89,20 +89,20 @@ fmal_status fmal_h5_open(const char *path, fmal_h5 **out)
     errno = 0;
     hid_t file = H5Fopen(path, H5F_ACC_RDONLY, list);
     error = errno;
+    /* Ask for the reason first: any other call empties HDF5's error stack. */
+    fmal_status st = file < 0 ? cannot_open(path, error) : FMAL_OK;
     H5Pclose(list);
-    if (file < 0)
-        return cannot_open(path, error);
-    return handle_create(file, path, out);
+    return st == FMAL_OK ? handle_create(file, path, out) : st;
 }
 
 fmal_status fmal_h5_open_all(const fmal_ctx *ctx, const char *path, fmal_h5 **out)
 {
-    fmal_h5 *alone = NULL;
+    fmal_h5 *h = NULL;
     fmal_status st = FMAL_OK;
 
     if (ctx->rank == 0)
-        st = fmal_h5_open(path, &alone);
-    fmal_h5_close(&alone);
+        st = fmal_h5_open(path, &h);
+    fmal_h5_close(&h);
     if ((st = fmal_agree_root(ctx, st)) != FMAL_OK)
         return st;
 
@@ -114,23 +114,48 @@ fmal_status fmal_h5_open_all(const fmal_ctx *ctx, const char *path, fmal_h5 **ou
     if (file < 0)
         st = cannot_open(path, 0);
     else
-        st = handle_create(file, path, out);
+        st = handle_create(file, path, &h);
     if ((st = fmal_agree(ctx, st)) != FMAL_OK)
-        return st;
-    (*out)->parallel = true;
-    (*out)->ctx = *ctx;
+        return st; /* h, if any, stays open: closing takes all ranks */
+    h->parallel = true;
+    h->ctx = *ctx;
+    *out = h;
     return FMAL_OK;
+}
+
+static fmal_status cannot_create(const char *path, int error)
+{
+    if (error == EWOULDBLOCK)
+        return FMAL_FAIL(FMAL_ERR_IO, "%s: another process is writing it", path);
+    return FMAL_FAIL(FMAL_ERR_IO, "%s: cannot create: %s", path,
+                     error ? strerror(error) : fmal_h5_reason());
 }
 
 fmal_status fmal_h5_create(const char *path, fmal_h5 **out)
 {
-    hid_t list = access_list();
-    hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, list);
+    int *error = NULL;
 
+    FMAL_TRY(FMAL_ALLOC(&error, 1));
+    hid_t list = access_list();
+    hid_t file = fmal_h5_use_stream(list, error)
+                     ? H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, list)
+                     : H5I_INVALID_HID;
+    fmal_status st =
+        file < 0 ? cannot_create(path, *error) : handle_create(file, path, out);
     H5Pclose(list);
-    if (file < 0)
-        return FMAL_FAIL(FMAL_ERR_IO, "%s: cannot create (%s)", path, fmal_h5_reason());
-    return handle_create(file, path, out);
+    if (st == FMAL_OK)
+        (*out)->stream_error = error;
+    else
+        fmal_free(&error);
+    return st;
+}
+
+fmal_status fmal_h5_streamed(const fmal_h5 *h)
+{
+    if (!h->stream_error || *h->stream_error == 0)
+        return FMAL_OK;
+    return FMAL_FAIL(FMAL_ERR_IO, "%s: cannot write: %s", h->path,
+                     strerror(*h->stream_error));
 }
 
 fmal_status fmal_h5_create_image(fmal_h5 **out)
@@ -140,11 +165,12 @@ fmal_status fmal_h5_create_image(fmal_h5 **out)
 
     H5Pset_fapl_core(list, GROW_BYTES, 0); /* no backing store: memory only */
     hid_t file = H5Fcreate("fmal-image", H5F_ACC_TRUNC, H5P_DEFAULT, list);
+    fmal_status st =
+        file < 0 ? FMAL_FAIL(FMAL_ERR_NOMEM, "cannot build a file in memory (%s)",
+                             fmal_h5_reason())
+                 : handle_create(file, "(memory)", out);
     H5Pclose(list);
-    if (file < 0)
-        return FMAL_FAIL(FMAL_ERR_NOMEM, "cannot build a file in memory (%s)",
-                         fmal_h5_reason());
-    return handle_create(file, "(memory)", out);
+    return st;
 }
 
 fmal_status fmal_h5_save(fmal_h5 *h, const char *path, fmal_save how)
@@ -211,6 +237,9 @@ fmal_status fmal_h5_close(fmal_h5 **h)
     if (H5Fclose((*h)->file) < 0)
         st = FMAL_FAIL(FMAL_ERR_IO, "%s: cannot write (%s)", (*h)->path,
                        fmal_h5_reason());
+    else
+        st = fmal_h5_streamed(*h);
+    fmal_free(&(*h)->stream_error);
     fmal_free(&(*h)->path);
     fmal_free(h);
     return st;

@@ -2,12 +2,12 @@
 
 #include <math.h>
 
-static int ceil_log2(fmal_idx n)
+int fmal_exact_bits(fmal_idx n_addends)
 {
-    int bits = 0;
+    int bits = FMAL_EXACT_BITS;
 
-    while (((fmal_idx) 1 << bits) < n)
-        bits++;
+    for (fmal_idx n = 1; n < n_addends; n *= 2)
+        bits--;
     return bits;
 }
 
@@ -18,7 +18,7 @@ int fmal_exact_shift(double largest, fmal_idx n_addends)
     if (!(largest > 0))
         return 0;
     frexp(largest, &exponent); /* largest <= 2^exponent */
-    int shift = FMAL_EXACT_BITS - ceil_log2(n_addends) - exponent;
+    int shift = fmal_exact_bits(n_addends) - exponent;
     if (shift > 1000)
         return 1000;
     return shift < -1000 ? -1000 : shift;

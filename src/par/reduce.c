@@ -10,7 +10,7 @@ static fmal_status nan_score(fmal_idx index_g)
 {
     return FMAL_FAIL(FMAL_ERR_NUMERIC,
                      "the score of sample %" PRId64
-                     " is not a number; its features or logits are too large",
+                     " is not a finite number; its features or logits are too large",
                      index_g);
 }
 
@@ -20,7 +20,8 @@ static fmal_status local_max(const double *score, const fmal_idx *index_g, fmal_
 {
     *max = -INFINITY;
     for (fmal_idx i = 0; i < n; i++) {
-        if (isnan(score[i]))
+        /* An infinity of the wrong sign marks nothing: it has overflowed. */
+        if (isnan(score[i]) || sign * score[i] == INFINITY)
             return nan_score(index_g[i]);
         if (sign * score[i] > *max)
             *max = sign * score[i];

@@ -1,0 +1,150 @@
+/**
+ * Fisher factors: the V_i [r, D] of each sample, with V_i^T V_i its Fisher information.
+ *
+ * The greedy search knows samples only through this interface, and never sees the rows
+ * of length D of a pool. The central objects are fmal_factor, the factors of this
+ * rank's samples, and fmal_panel, some of those samples laid out for the passes of the
+ * search.
+ *
+ *     fmal_factor_kron(ctx, &part, features, probs, d, c, &factor);
+ *     fmal_factor_gram(factor, take, 1.0 / n, fisher);        sum of V_i^T V_i
+ *     fmal_panel_create(factor, samples, n, scale, &panel);
+ *     fmal_panel_quadratic(panel, a, 1 / lambda, g);           V_i A V_i^T
+ *     fmal_panel_apply(panel, block, pq);                      V_i [W | Z]
+ */
+#ifndef FMAL_FACTOR_H
+#define FMAL_FACTOR_H
+
+#include "fmal/isa.h"
+#include "fmal/la.h"
+#include "fmal/par.h"
+
+/** Samples of a panel are interleaved by this many: one register of the widest kind. */
+enum { FMAL_LANES = 8 };
+
+/** Factors of this rank's samples. Opaque: see src/factor/factor_impl.h. */
+typedef struct fmal_factor fmal_factor;
+
+/** A list of this rank's samples, ready for passes. Opaque. */
+typedef struct fmal_panel fmal_panel;
+
+/**
+ * Last-layer Fisher factors of a softmax classifier, full expectation (BAIT).
+ *
+ * Row y of V_i is sqrt(p_y) (e_y - p) (x) h_i, so that V_i^T V_i = (diag p - p p^T) (x)
+ * h_i h_i^T, the Fisher information in the c d weights of a linear last layer, ordered
+ * class by class. The c rows have rank c - 1; a rotation leaves r = c - 1 of them.
+ *
+ * Collective over ctx.
+ *
+ * @param part      who owns which sample; copied
+ * @param features  h, [part->count, d]; borrowed
+ * @param probs     p, [part->count, c], rows sum to 1; borrowed
+ * @param d, c      features and classes, equal on all ranks; d >= 1, c >= 2
+ * @return FMAL_ERR_NOMEM, agreed
+ *
+ * Source: Ash et al. 2021, arXiv:2106.09675 (docs/references.bib: ash2021bait); the
+ * rotation: docs/algorithms.md.
+ */
+fmal_status fmal_factor_kron(const fmal_ctx *ctx, const fmal_part *part,
+                             const float *features, const double *probs, int d, int c,
+                             fmal_factor **out);
+
+/** Free *f and set it to NULL; *f may be NULL. Not collective. */
+void fmal_factor_destroy(fmal_factor **f);
+
+/** D, the columns of a factor; r, its rows. */
+fmal_idx fmal_factor_order(const fmal_factor *f);
+int fmal_factor_rank(const fmal_factor *f);
+
+/** The instruction set that all ranks have. */
+fmal_isa fmal_factor_isa(const fmal_factor *f);
+
+/**
+ * out += weight * sum over taken samples of all ranks of V_i^T V_i.
+ *
+ * Collective over ctx. The same bits on any number of ranks: partial sums of blocks of
+ * samples are added exactly.
+ *
+ * @param take  [part.count]: nonzero for the samples to take; borrowed
+ * @param out   of order D; its grid may be smaller than ctx
+ * @param[out] flops  added: what this rank computed; may be NULL
+ * @return FMAL_ERR_NOMEM, agreed
+ */
+fmal_status fmal_factor_gram(const fmal_factor *f, const uint8_t *take, double weight,
+                             fmal_dmat *out, double *flops);
+
+/**
+ * One sample's factor, unscaled, on every rank.
+ *
+ * Collective over ctx.
+ * @param index_g  global index
+ * @param[out] v   [r, D]
+ */
+void fmal_factor_row(const fmal_factor *f, fmal_idx index_g, double *v);
+
+/**
+ * Lay out samples for passes. Samples of one block of the partition stay together and
+ * are padded to whole groups of FMAL_LANES; results of a block depend on nothing else.
+ *
+ * Not collective.
+ *
+ * @param samples  [n] local indices, ascending; copied
+ * @param scale    each factor is multiplied by this
+ * @param max_cols the most columns W of fmal_panel_load will have
+ */
+fmal_status fmal_panel_create(const fmal_factor *f, const fmal_idx *samples, fmal_idx n,
+                              double scale, int max_cols, fmal_panel **out);
+
+void fmal_panel_destroy(fmal_panel **panel);
+
+/** Blocks that hold samples; groups of all of them; group range of one; slots = groups
+   x FMAL_LANES. */
+fmal_idx fmal_panel_blocks(const fmal_panel *panel);
+fmal_idx fmal_panel_groups(const fmal_panel *panel);
+fmal_idx fmal_panel_first_group(const fmal_panel *panel, fmal_idx block);
+
+/** Global index of every slot, FMAL_IDX_NONE in padding; ascending but for padding. */
+const fmal_idx *fmal_panel_index(const fmal_panel *panel);
+
+/**
+ * V_i A V_i^T of every sample of the panel.
+ *
+ * Collective over ctx: parts of A travel to all ranks.
+ *
+ * @param a      symmetric, of order D
+ * @param null_value  the eigenvalue of A on the null space that all factors share (1 /
+ *                    lambda for an inverse, 0 for A F A); taken out before rounding can
+ *                    mix it in
+ * @param[out] g  [groups, r (r + 1) / 2, FMAL_LANES]: packed lower triangles
+ * @param[out] flops  added: what this rank computed; may be NULL
+ * @return FMAL_ERR_NOMEM, agreed
+ * Cost: about c^2 d^2 flops a sample.
+ */
+fmal_status fmal_panel_quadratic(fmal_panel *panel, const fmal_dmat *a,
+                                 double null_value, double *g, double *flops);
+
+/**
+ * Take the columns that the next applications multiply by.
+ *
+ * Not collective.
+ * @param w  [cols, D]: column after column, each in the span of factors' rows (in the
+ *           Kronecker form its blocks then sum to zero over classes); copied
+ */
+void fmal_panel_load(fmal_panel *panel, const double *w, int cols);
+
+/**
+ * V_i W of the samples of one block.
+ *
+ * Not collective.
+ * @param[out] out  [groups of the block, cols, r, FMAL_LANES]
+ */
+void fmal_panel_apply(fmal_panel *panel, fmal_idx block, double *out);
+
+/** Floating-point operations of fmal_panel_apply over the whole panel (GEMM only). */
+double fmal_panel_apply_flops(const fmal_panel *panel);
+
+/** Bytes of a panel of n samples. Not collective. */
+double fmal_panel_bytes(const fmal_factor *f, fmal_idx n);
+
+#endif

@@ -1,0 +1,175 @@
+/**
+ * Dense linear algebra on matrices that are spread over ranks.
+ *
+ * The central object is fmal_dmat, a block-cyclic ScaLAPACK matrix of doubles on a grid
+ * of ranks. On top stands fmal_lowrank: a matrix and the low-rank terms added to it
+ * since, which are folded in many at a time.
+ *
+ *     fmal_grid grid;
+ *     fmal_grid_init(&grid, ctx, 2, 2);
+ *     fmal_dmat_create(&grid, n, &a);
+ *     fmal_dmat_invert(a, work);
+ */
+#ifndef FMAL_LA_H
+#define FMAL_LA_H
+
+#include <stdbool.h>
+
+#include "fmal/par.h"
+
+/* ---- Grid ---------------------------------------------------------------------------
+ */
+
+/** A grid of ranks; those beyond rows x cols are outside. A plain value. */
+typedef struct fmal_grid {
+    fmal_ctx ctx; /* borrows the communicator */
+    int rows, cols;
+    int row, col;   /* this rank's place; -1 outside */
+    int context;    /* BLACS */
+    int blacs_comm; /* BLACS handle of the communicator */
+    bool inside;
+} fmal_grid;
+
+/** Up to this order a matrix lives on one rank, so that its rounding does not depend on
+    the number of ranks. */
+enum { FMAL_ONE_RANK_ORDER = 2048 };
+
+/** The grid for matrices of order n: 1 x 1 up to FMAL_ONE_RANK_ORDER, above it the most
+    square grid that uses the most ranks. Not collective. */
+void fmal_grid_choose(fmal_idx n, int ranks, int *rows, int *cols);
+
+/** Collective over ctx; rows x cols <= ranks. */
+void fmal_grid_init(fmal_grid *grid, const fmal_ctx *ctx, int rows, int cols);
+
+/** Collective over the grid's ctx. A cleared or zeroed grid is fine. */
+void fmal_grid_clear(fmal_grid *grid);
+
+/** Rows and columns of a block of the block-cyclic layout. */
+enum { FMAL_DMAT_BLOCK = 64 };
+
+/* ---- Distributed square matrices ----------------------------------------------------
+ */
+
+/** A symmetric n x n matrix, block-cyclic on a grid, both triangles held. */
+typedef struct fmal_dmat {
+    const fmal_grid *grid; /* borrowed */
+    int n;
+    int rows_l, cols_l; /* local part; 0 outside of the grid */
+    double *a;          /* local part, column-major, leading dimension max(1, rows_l) */
+    int desc[9];        /* ScaLAPACK's description */
+} fmal_dmat;
+
+/** Bytes that the rank with most holds of a matrix of order n on a grid. Not
+ * collective. */
+double fmal_dmat_bytes(fmal_idx n, int rows, int cols);
+
+/**
+ * A zero matrix.
+ *
+ * Collective over the grid's ctx.
+ * @param n  order, 1 to 2^31 - 1
+ * @return FMAL_ERR_NOMEM, agreed
+ */
+fmal_status fmal_dmat_create(const fmal_grid *grid, fmal_idx n, fmal_dmat **out);
+
+/** Free *m and set it to NULL; *m may be NULL. Not collective. */
+void fmal_dmat_destroy(fmal_dmat **m);
+
+/** Global row of local row il; global column of local column jl. Not collective. */
+int fmal_dmat_row(const fmal_dmat *m, int il);
+int fmal_dmat_col(const fmal_dmat *m, int jl);
+
+/** m[i, j] += x where this rank holds that element; else nothing. Not collective. */
+void fmal_dmat_add_at(fmal_dmat *m, int i, int j, double x);
+
+/** m = 0 and its diagonal = x. Not collective. */
+void fmal_dmat_set_diagonal(fmal_dmat *m, double x);
+
+/**
+ * Give every rank a copy of a part.
+ *
+ * Collective over the grid's ctx.
+ * @param[out] out  [cols, rows]: columns of the part, one after the other; of the
+ * caller
+ */
+void fmal_dmat_get(const fmal_dmat *m, int row, int col, int rows, int cols,
+                   double *out);
+
+/**
+ * m = inverse of m, by Cholesky factorisation; work is of the same grid and order.
+ *
+ * Collective over the grid's ctx. Cost: n^3 flops multiply-adds, shared by the grid.
+ * @return FMAL_ERR_NUMERIC naming the order of the minor that is not positive; agreed
+ */
+fmal_status fmal_dmat_invert(fmal_dmat *m, fmal_dmat *work);
+
+/** out = a f a, using work; all four of one grid and order. Collective over the grid's
+    ctx. Cost: 4 n^3 flops, shared by the grid. */
+void fmal_dmat_sandwich(const fmal_dmat *a, const fmal_dmat *f, fmal_dmat *work,
+                        fmal_dmat *out);
+
+/** The trace of a b, both symmetric, the same on every rank. Collective. */
+double fmal_dmat_trace_product(const fmal_dmat *a, const fmal_dmat *b);
+
+/* ---- A matrix and low-rank terms ----------------------------------------------------
+ */
+
+/**
+ * base + sum of pending terms left right^T.
+ *
+ * Terms are kept apart until `capacity` columns are pending and are then added to the
+ * base in one product, so that the base is read and not written in most steps.
+ */
+typedef struct fmal_lowrank {
+    fmal_dmat *base;       /* borrowed */
+    int capacity, pending; /* columns */
+    double *left, *right;  /* [pending, n]: column after column; on the grid's ranks */
+    double *small;         /* [capacity, capacity], work */
+} fmal_lowrank;
+
+/** Not collective. @return FMAL_ERR_NOMEM */
+fmal_status fmal_lowrank_create(fmal_dmat *base, int capacity, fmal_lowrank **out);
+void fmal_lowrank_destroy(fmal_lowrank **m);
+
+/** Forget the pending terms: the base was computed afresh. Not collective. */
+void fmal_lowrank_reset(fmal_lowrank *m);
+
+/**
+ * Add scale left right^T; left and right are [k, n], the same on every rank, copied.
+ *
+ * Not collective: each rank updates what it holds. k <= capacity.
+ */
+void fmal_lowrank_add(fmal_lowrank *m, double scale, const double *left,
+                      const double *right, int k);
+
+/**
+ * out = (base + pending) u.
+ *
+ * Collective over the grid's ctx.
+ * @param u         [k, n]: column after column, the same on every rank
+ * @param[out] out  [k, n]; complete on the root, undefined elsewhere
+ */
+void fmal_lowrank_apply(const fmal_lowrank *m, const double *u, int k, double *out);
+
+/* ---- Small matrices on one rank -----------------------------------------------------
+ */
+
+/** C[m, n] = alpha op(A) op(B) + beta C, all row-major. Not collective. */
+void fmal_gemm(bool trans_a, bool trans_b, int m, int n, int k, double alpha,
+               const double *a, int lda, const double *b, int ldb, double beta,
+               double *c, int ldc);
+
+/** Lower Cholesky factor in place, row-major [n, n], upper triangle zeroed.
+    @return false if a pivot is not positive. Not collective. */
+bool fmal_cholesky(int n, double *a);
+
+/** X = X L^-T for X given as its transpose: rows x[i] of length n, i < r, are the
+   columns of X; L lower [r, r] row-major. Not collective. */
+void fmal_solve_right(int r, const double *l, double *x, int n);
+
+/** Name of the processor type that BLAS chose, its threads and version. */
+const char *fmal_blas_core(void);
+int fmal_blas_threads(void);
+const char *fmal_blas_version(void);
+
+#endif

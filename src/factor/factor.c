@@ -1,0 +1,160 @@
+#include "factor_impl.h"
+#include "fmal/mem.h"
+
+void fmal_factor_destroy(fmal_factor **f)
+{
+    if (!*f)
+        return;
+    (*f)->ops->destroy(*f);
+    fmal_free(f);
+}
+
+fmal_idx fmal_factor_order(const fmal_factor *f)
+{
+    return f->order;
+}
+
+int fmal_factor_rank(const fmal_factor *f)
+{
+    return f->rank;
+}
+
+fmal_isa fmal_factor_isa(const fmal_factor *f)
+{
+    return f->isa;
+}
+
+fmal_status fmal_factor_gram(const fmal_factor *f, const uint8_t *take, double weight,
+                             fmal_dmat *out, double *flops)
+{
+    return f->ops->gram(f, take, weight, out, flops);
+}
+
+void fmal_factor_row(const fmal_factor *f, fmal_idx index_g, double *v)
+{
+    f->ops->row(f, index_g, v);
+}
+
+/* ---- Panels: which sample sits in which slot ----------------------------------------
+ */
+
+/* Blocks of the partition that hold samples, and the groups that they need. */
+static void count_groups(fmal_panel *panel, const fmal_idx *samples, fmal_idx n)
+{
+    int block = panel->factor->part.block;
+
+    for (fmal_idx i = 0; i < n;) {
+        fmal_idx b = samples[i] / block, begin = i;
+
+        while (i < n && samples[i] / block == b)
+            i++;
+        panel->blocks++;
+        panel->groups += (i - begin + FMAL_LANES - 1) / FMAL_LANES;
+    }
+}
+
+static void fill_slots(fmal_panel *panel, const fmal_idx *samples, fmal_idx n)
+{
+    int block = panel->factor->part.block;
+    fmal_idx slot = 0, blocks = 0;
+
+    for (fmal_idx i = 0; i < n;) {
+        fmal_idx b = samples[i] / block;
+
+        panel->first_group[blocks++] = slot / FMAL_LANES;
+        for (; i < n && samples[i] / block == b; i++, slot++) {
+            panel->local[slot] = samples[i];
+            panel->index_g[slot] = panel->factor->part.first + samples[i];
+        }
+        for (; slot % FMAL_LANES != 0; slot++) {
+            panel->local[slot] = -1;
+            panel->index_g[slot] = FMAL_IDX_NONE;
+        }
+    }
+    panel->first_group[blocks] = panel->groups;
+}
+
+fmal_status fmal_panel_create(const fmal_factor *f, const fmal_idx *samples, fmal_idx n,
+                              double scale, int max_cols, fmal_panel **out)
+{
+    fmal_panel *panel = NULL;
+    fmal_status st;
+
+    FMAL_TRY(FMAL_ALLOC(&panel, 1));
+    panel->factor = f;
+    panel->scale = scale;
+    count_groups(panel, samples, n);
+    st = FMAL_ALLOC(&panel->first_group, panel->blocks + 1);
+    if (st == FMAL_OK)
+        st = FMAL_ALLOC(&panel->local, panel->groups * FMAL_LANES);
+    if (st == FMAL_OK)
+        st = FMAL_ALLOC(&panel->index_g, panel->groups * FMAL_LANES);
+    if (st == FMAL_OK) {
+        fill_slots(panel, samples, n);
+        st = f->ops->panel_open(panel, max_cols);
+    }
+    if (st != FMAL_OK)
+        fmal_panel_destroy(&panel);
+    else
+        *out = panel;
+    return st;
+}
+
+void fmal_panel_destroy(fmal_panel **panel)
+{
+    if (!*panel)
+        return;
+    if ((*panel)->own)
+        (*panel)->factor->ops->panel_close(*panel);
+    fmal_free(&(*panel)->first_group);
+    fmal_free(&(*panel)->local);
+    fmal_free(&(*panel)->index_g);
+    fmal_free(panel);
+}
+
+fmal_idx fmal_panel_blocks(const fmal_panel *panel)
+{
+    return panel->blocks;
+}
+
+fmal_idx fmal_panel_groups(const fmal_panel *panel)
+{
+    return panel->groups;
+}
+
+fmal_idx fmal_panel_first_group(const fmal_panel *panel, fmal_idx block)
+{
+    return panel->first_group[block];
+}
+
+const fmal_idx *fmal_panel_index(const fmal_panel *panel)
+{
+    return panel->index_g;
+}
+
+fmal_status fmal_panel_quadratic(fmal_panel *panel, const fmal_dmat *a,
+                                 double null_value, double *g, double *flops)
+{
+    return panel->factor->ops->quadratic(panel, a, null_value, g, flops);
+}
+
+void fmal_panel_load(fmal_panel *panel, const double *w, int cols)
+{
+    panel->cols = cols;
+    panel->factor->ops->load(panel, w, cols);
+}
+
+void fmal_panel_apply(fmal_panel *panel, fmal_idx block, double *out)
+{
+    panel->factor->ops->apply(panel, block, out);
+}
+
+double fmal_panel_apply_flops(const fmal_panel *panel)
+{
+    return panel->factor->ops->apply_flops(panel);
+}
+
+double fmal_panel_bytes(const fmal_factor *f, fmal_idx n)
+{
+    return (double) n * 2 * sizeof(fmal_idx) + f->ops->bytes(f, n);
+}

@@ -1,0 +1,46 @@
+/* The interface that a form of factor implements. */
+#ifndef FMAL_FACTOR_IMPL_H
+#define FMAL_FACTOR_IMPL_H
+
+#include "fmal/factor.h"
+#include "fmal/isa.h"
+
+/* Operations of one form; `self` is the factor, `own` of a panel its form's data. */
+typedef struct fmal_factor_ops {
+    const char *name;
+    void (*destroy)(fmal_factor *self);
+    fmal_status (*gram)(const fmal_factor *self, const uint8_t *take, double weight,
+                        fmal_dmat *out, double *flops);
+    void (*row)(const fmal_factor *self, fmal_idx index_g, double *v);
+    fmal_status (*panel_open)(fmal_panel *panel, int max_cols);
+    void (*panel_close)(fmal_panel *panel);
+    fmal_status (*quadratic)(fmal_panel *panel, const fmal_dmat *a, double null_value,
+                             double *g, double *flops);
+    void (*load)(fmal_panel *panel, const double *w, int cols);
+    void (*apply)(fmal_panel *panel, fmal_idx block, double *out);
+    double (*apply_flops)(const fmal_panel *panel);
+    double (*bytes)(const fmal_factor *self, fmal_idx n);
+} fmal_factor_ops;
+
+struct fmal_factor {
+    const fmal_factor_ops *ops;
+    fmal_ctx ctx;
+    fmal_part part;
+    fmal_isa isa; /* the lowest of all ranks */
+    fmal_idx order;
+    int rank;
+    void *own; /* the form's data */
+};
+
+struct fmal_panel {
+    const fmal_factor *factor;
+    double scale;
+    fmal_idx blocks, groups;
+    fmal_idx *first_group; /* [blocks + 1] */
+    fmal_idx *local;       /* [groups, LANES]: local index, or -1 in padding */
+    fmal_idx *index_g;     /* [groups, LANES] */
+    int cols;              /* of the loaded W */
+    void *own;
+};
+
+#endif

@@ -1,0 +1,273 @@
+/*
+ * Sums of Fisher information in the Kronecker form, never forming a row of length D.
+ *
+ * Block (k, l) of sum_i (diag p - p p^T) (x) h h^T is, for k != l, minus the Gram
+ * matrix of the features with weights p_k p_l; and since rows of diag p - p p^T sum to
+ * zero, a diagonal block is minus the sum of the others in its row, with no
+ * cancellation: all weights p_k p_l are positive. So c (c - 1) / 2 weighted Grams are
+ * all there is, each symmetric. They come from one product
+ *
+ *     [pairs of classes, samples] x [samples, pairs of features a <= b],
+ *
+ * cut into panels of feature pairs so that memory stays small whatever d and c.
+ *
+ * Partial sums of blocks of samples are added exactly (par.h). The scale of an entry is
+ * a power of two from a bound on it: by Cauchy-Schwarz a block's sum of p_k p_l h_a h_b
+ * is at most sqrt(t_ka t_lb), t_ka the largest over blocks of sum p_k (1 - p_k) h_a^2.
+ * One scale for the whole matrix would lose the features that are small.
+ */
+#include "kron_impl.h"
+#include "fmal/mem.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+    PANEL = 512
+}; /* feature pairs at a time: 256 samples of them fill the L2 cache */
+
+typedef struct {
+    const fmal_factor *f;
+    const kron *own;
+    const uint8_t *take;
+    int pairs;        /* of classes */
+    double *down;     /* [c, d]: 2^-e of sqrt(t) */
+    int bits;         /* of the integer scale */
+    double *bound;    /* [c, d]: one block's sum of p_k (1 - p_k) h_a^2 */
+    double *ht;       /* [d, m]: features of the block's taken samples */
+    double *weight;   /* [pairs, m]: p_k p_l */
+    double *rest;     /* [c]: 1 - p_k, as the sum of the other probabilities */
+    double *products; /* [PANEL, m]: h_a h_b */
+    double *partial;  /* [pairs, PANEL] */
+    int64_t *sum;     /* [pairs, PANEL] */
+    int a[PANEL], b[PANEL];
+} gram_job;
+
+static void job_clear(gram_job *job)
+{
+    fmal_free(&job->down);
+    fmal_free(&job->bound);
+    fmal_free(&job->ht);
+    fmal_free(&job->weight);
+    fmal_free(&job->rest);
+    fmal_free(&job->products);
+    fmal_free(&job->partial);
+    fmal_free(&job->sum);
+}
+
+static fmal_status job_init(gram_job *job, const fmal_factor *f, const uint8_t *take)
+{
+    const kron *own = f->own;
+    fmal_idx c = own->c, d = own->d, m = f->part.block, pairs = c * (c - 1) / 2;
+
+    memset(job, 0, sizeof *job);
+    job->f = f;
+    job->own = own;
+    job->take = take;
+    job->pairs = (int) pairs;
+    FMAL_TRY(FMAL_ALLOC(&job->down, c * d));
+    FMAL_TRY(FMAL_ALLOC(&job->bound, c * d));
+    FMAL_TRY(FMAL_ALLOC(&job->ht, d * m));
+    FMAL_TRY(FMAL_ALLOC(&job->weight, pairs * m));
+    FMAL_TRY(FMAL_ALLOC(&job->rest, c));
+    FMAL_TRY(FMAL_ALLOC(&job->products, PANEL * m));
+    FMAL_TRY(FMAL_ALLOC(&job->partial, pairs * PANEL));
+    return FMAL_ALLOC(&job->sum, pairs * PANEL);
+}
+
+/* 1 - p_k without cancellation. */
+static void rest_of(const double *p, int c, double *rest)
+{
+    double before = 0, after = 0;
+
+    for (int k = 0; k < c; k++) {
+        rest[k] = before;
+        before += p[k];
+    }
+    for (int k = c - 1; k >= 0; k--) {
+        rest[k] += after;
+        after += p[k];
+    }
+}
+
+/* The features of block b's taken samples, transposed; returns their number. */
+static int gather(gram_job *job, fmal_idx b)
+{
+    const fmal_part *part = &job->f->part;
+    int rows = fmal_part_block_rows(part, b), d = job->own->d, m = 0;
+    fmal_idx first = b * part->block;
+
+    for (int i = 0; i < rows; i++)
+        m += job->take[first + i] != 0;
+    for (int i = 0, at = 0; i < rows; i++) {
+        const float *h = job->own->h + (first + i) * d;
+
+        if (!job->take[first + i])
+            continue;
+        for (int a = 0; a < d; a++)
+            job->ht[(size_t) a * (size_t) m + (size_t) at] = h[a];
+        at++;
+    }
+    return m;
+}
+
+static void gather_weights(gram_job *job, fmal_idx b, int m)
+{
+    const fmal_part *part = &job->f->part;
+    int rows = fmal_part_block_rows(part, b), c = job->own->c;
+    fmal_idx first = b * part->block;
+
+    for (int i = 0, at = 0; i < rows; i++) {
+        const double *p = job->own->p + (first + i) * c;
+        double *w = job->weight + at;
+
+        if (!job->take[first + i])
+            continue;
+        for (int k = 0; k < c; k++)
+            for (int l = 0; l < k; l++, w += m)
+                *w = p[k] * p[l];
+        at++;
+    }
+}
+
+static void add_bounds(gram_job *job, fmal_idx i)
+{
+    const float *h = job->own->h + i * job->own->d;
+    const double *p = job->own->p + i * job->own->c;
+    double *to = job->bound;
+
+    rest_of(p, job->own->c, job->rest);
+    for (int k = 0; k < job->own->c; k++, to += job->own->d)
+        for (int a = 0; a < job->own->d; a++)
+            to[a] += p[k] * job->rest[k] * (double) h[a] * (double) h[a];
+}
+
+/* down[k, a] = 2^-e, the largest e with sqrt(t_ka) <= 2^e; collective. */
+static void find_scales(gram_job *job)
+{
+    const fmal_part *part = &job->f->part;
+    fmal_idx entries = (fmal_idx) job->own->c * job->own->d;
+
+    for (fmal_idx b = 0; b < part->block_count; b++) {
+        fmal_idx first = b * part->block, end = first + fmal_part_block_rows(part, b);
+
+        memset(job->bound, 0, sizeof(double) * (size_t) entries);
+        for (fmal_idx i = first; i < end; i++)
+            if (job->take[i])
+                add_bounds(job, i);
+        for (fmal_idx e = 0; e < entries; e++)
+            if (job->bound[e] > job->down[e])
+                job->down[e] = job->bound[e];
+    }
+    fmal_max_f64(&job->f->ctx, job->down, entries);
+    for (fmal_idx e = 0; e < entries; e++) {
+        int exponent = 0;
+
+        frexp(sqrt(job->down[e]), &exponent);
+        job->down[e] = ldexp(1, exponent > -500 ? -exponent : 500);
+    }
+    job->bits = fmal_exact_bits(part->blocks);
+}
+
+/* sum += partial in fixed point. Scaling by powers of two is exact. */
+static void add_partial(gram_job *job, int width)
+{
+    int d = job->own->d, c = job->own->c;
+    double unit = ldexp(1, job->bits);
+    fmal_idx at = 0;
+
+    for (int k = 0; k < c; k++)
+        for (int l = 0; l < k; l++, at += width) {
+            const double *down_k = job->down + (size_t) k * (size_t) d;
+            const double *down_l = job->down + (size_t) l * (size_t) d;
+
+            for (int t = 0; t < width; t++)
+                job->sum[at + t] += llrint(job->partial[at + t] * down_k[job->a[t]] *
+                                           down_l[job->b[t]] * unit);
+        }
+}
+
+static void add_block(gram_job *job, fmal_idx b, int width, double *flops)
+{
+    int m = gather(job, b);
+
+    if (m == 0)
+        return;
+    gather_weights(job, b, m);
+    for (int t = 0; t < width; t++) {
+        const double *x = job->ht + (size_t) job->a[t] * (size_t) m;
+        const double *y = job->ht + (size_t) job->b[t] * (size_t) m;
+        double *xy = job->products + (size_t) t * (size_t) m;
+
+        for (int i = 0; i < m; i++)
+            xy[i] = x[i] * y[i];
+    }
+    fmal_gemm(false, true, job->pairs, width, m, 1, job->weight, m, job->products, m, 0,
+              job->partial, width);
+    add_partial(job, width);
+    if (flops)
+        *flops += 2.0 * job->pairs * width * m;
+}
+
+/* x to rows of class k and columns of class l, both ways round in features and matrix.
+ */
+static void put(fmal_dmat *out, int k, int l, int a, int b, double x)
+{
+    fmal_dmat_add_at(out, k + a, l + b, x);
+    if (a != b)
+        fmal_dmat_add_at(out, k + b, l + a, x);
+}
+
+static void put_panel(const gram_job *job, int width, double weight, fmal_dmat *out)
+{
+    int d = job->own->d, c = job->own->c;
+    double unit = ldexp(1, -job->bits);
+    fmal_idx at = 0;
+
+    if (!out->grid->inside)
+        return;
+    for (int k = 0; k < c; k++)
+        for (int l = 0; l < k; l++)
+            for (int t = 0; t < width; t++, at++) {
+                int a = job->a[t], b = job->b[t];
+                double x = weight * ((double) job->sum[at] * unit /
+                                     job->down[(size_t) k * (size_t) d + (size_t) a] /
+                                     job->down[(size_t) l * (size_t) d + (size_t) b]);
+
+                put(out, k * d, l * d, a, b, -x);
+                put(out, l * d, k * d, a, b, -x);
+                put(out, k * d, k * d, a, b, x);
+                put(out, l * d, l * d, a, b, x);
+            }
+}
+
+fmal_status fmal_kron_gram(const fmal_factor *f, const uint8_t *take, double weight,
+                           fmal_dmat *out, double *flops)
+{
+    gram_job job;
+    int d = ((const kron *) f->own)->d, a = 0, b = 0;
+    fmal_status st = fmal_agree(&f->ctx, job_init(&job, f, take));
+
+    if (st == FMAL_OK)
+        find_scales(&job);
+    while (st == FMAL_OK && b < d) {
+        int width = 0;
+
+        for (; width < PANEL && b < d; width++) {
+            job.a[width] = a;
+            job.b[width] = b;
+            if (a++ == b) {
+                a = 0;
+                b++;
+            }
+        }
+        fmal_idx entries = (fmal_idx) job.pairs * width;
+        memset(job.sum, 0, sizeof(int64_t) * (size_t) entries);
+        for (fmal_idx block = 0; block < f->part.block_count; block++)
+            add_block(&job, block, width, flops);
+        fmal_sum_i64(&f->ctx, job.sum, entries);
+        put_panel(&job, width, weight, out);
+    }
+    job_clear(&job);
+    return st;
+}

@@ -1,0 +1,57 @@
+#include "fmal/la.h"
+
+#include <cblas.h>
+#include <math.h>
+
+void fmal_gemm(bool trans_a, bool trans_b, int m, int n, int k, double alpha,
+               const double *a, int lda, const double *b, int ldb, double beta,
+               double *c, int ldc)
+{
+    if (m == 0 || n == 0)
+        return;
+    cblas_dgemm(CblasRowMajor, trans_a ? CblasTrans : CblasNoTrans,
+                trans_b ? CblasTrans : CblasNoTrans, m, n, k, alpha, a, lda, b, ldb,
+                beta, c, ldc);
+}
+
+bool fmal_cholesky(int n, double *a)
+{
+    for (int j = 0; j < n; j++) {
+        for (int i = j; i < n; i++) {
+            double sum = a[i * n + j];
+
+            for (int k = 0; k < j; k++)
+                sum -= a[i * n + k] * a[j * n + k];
+            if (i > j)
+                a[i * n + j] = sum / a[j * n + j];
+            else if (!(sum > 0))
+                return false;
+            else
+                a[j * n + j] = sqrt(sum);
+        }
+        for (int i = 0; i < j; i++)
+            a[i * n + j] = 0;
+    }
+    return true;
+}
+
+void fmal_solve_right(int r, const double *l, double *x, int n)
+{
+    cblas_dtrsm(CblasRowMajor, CblasLeft, CblasLower, CblasNoTrans, CblasNonUnit, r, n,
+                1, l, r, x, n);
+}
+
+const char *fmal_blas_core(void)
+{
+    return openblas_get_corename();
+}
+
+int fmal_blas_threads(void)
+{
+    return openblas_get_num_threads();
+}
+
+const char *fmal_blas_version(void)
+{
+    return openblas_get_config();
+}

@@ -1,0 +1,495 @@
+/*
+ * The greedy search (Ash et al. 2021, algorithm 1; Woodbury and pruning as in the
+ * public code), with per-candidate matrices instead of per-candidate rows:
+ *
+ *     score_i = tr((I + G_i)^-1 B_i)   the fall of tr(M^-1 F) when i is added
+ *     loss_i  = tr((I - G_i)^-1 B_i)   its rise when i is removed
+ *
+ * G_i = V_i A V_i^T and B_i = V_i A F A V_i^T are updated at every step (inverse.c,
+ * cells.c). Updates lose digits as scores fall, so everything is computed afresh when
+ * the deciding score has fallen, or a loss risen, tenfold since the last time. What a
+ * refresh computes depends on the set of samples alone, and so refreshes are where a
+ * restarted selection begins again.
+ */
+#include "select_impl.h"
+#include "fmal/log.h"
+#include "fmal/mem.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+static const double REFRESH_RATIO = 10;
+
+/* ---- The matrix M of a set ----------------------------------------------------------
+ */
+
+static bool is_mine(const fmal_part *part, fmal_idx ig)
+{
+    return ig >= part->first && ig < part->first + part->count;
+}
+
+/* take = the samples that are in the batch now. */
+static void take_batch(fmal_selector *s)
+{
+    const fmal_part *part = s->problem.part;
+    const fmal_select_state *state = &s->state;
+
+    memset(s->take, 0, (size_t) part->count);
+    for (fmal_idx i = 0; i < state->n_added; i++)
+        if (is_mine(part, state->added[i]))
+            s->take[state->added[i] - part->first] = 1;
+    for (fmal_idx i = 0; i < state->n_removed; i++)
+        if (is_mine(part, state->removed[i]))
+            s->take[state->removed[i] - part->first] = 0;
+}
+
+static void take_role(fmal_selector *s, fmal_role role)
+{
+    for (fmal_idx i = 0; i < s->problem.part->count; i++)
+        s->take[i] = s->problem.role[i] == role;
+}
+
+/* inverse->a = M of the labelled samples and the batch so far. */
+static fmal_status build_information(fmal_selector *s, double *flops)
+{
+    const fmal_factor *factor = s->problem.factor;
+    double labelled = (double) s->plan.labelled, batch = (double) s->options.batch;
+    fmal_dmat *m = s->inverse->a;
+
+    fmal_dmat_set_diagonal(m, s->options.lambda);
+    if (s->plan.labelled > 0) {
+        double each = s->options.labelled_sum ? 1 : 1 / labelled;
+
+        take_role(s, FMAL_LABELLED);
+        FMAL_TRY(fmal_factor_gram(factor, s->take, each * labelled / (labelled + batch),
+                                  m, flops));
+    }
+    if (s->state.n_added == s->state.n_removed)
+        return FMAL_OK;
+    take_batch(s);
+    return fmal_factor_gram(factor, s->take, s->scale * s->scale, m, flops);
+}
+
+/* 4/3 n^3 for the inverse and 4 n^3 for A F A, counted on the ranks of the grid. */
+static double refresh_flops(const fmal_inverse *inv)
+{
+    double n = (double) inv->order;
+
+    return inv->grid.inside ? (2 + 4) * n * n * n / (inv->grid.rows * inv->grid.cols)
+                            : 0;
+}
+
+static double next_sign(const fmal_selector *s)
+{
+    return s->removing ? -1 : 1;
+}
+
+/* A, E, and the G, B and scores of the cells there are, all afresh. */
+static fmal_status refresh(fmal_selector *s)
+{
+    double flops = refresh_flops(s->inverse);
+    fmal_status st;
+
+    fmal_phase_begin(s->phases, FMAL_PHASE_REFRESH);
+    st = build_information(s, &flops);
+    if (st == FMAL_OK)
+        st = fmal_inverse_refresh(s->inverse);
+    if (st == FMAL_OK && s->cells)
+        st = fmal_cells_refresh(s->cells, s->inverse->a, s->inverse->e,
+                                s->options.lambda, &flops);
+    if (st == FMAL_OK && s->cells)
+        fmal_cells_score(s->cells, next_sign(s));
+    fmal_phase_end(s->phases, flops, 0);
+    s->refreshes++;
+    return st;
+}
+
+/* ---- Cells --------------------------------------------------------------------------
+ */
+
+/* Replace the cells by those of the samples in s->take. */
+static fmal_status make_cells(fmal_selector *s)
+{
+    const fmal_part *part = s->problem.part;
+    fmal_idx *list = NULL, n = 0;
+    fmal_status st = FMAL_ALLOC(&list, part->count);
+
+    fmal_cells_destroy(&s->cells);
+    if (st == FMAL_OK) {
+        for (fmal_idx i = 0; i < part->count; i++)
+            if (s->take[i])
+                list[n++] = i;
+        st = fmal_cells_create(s->problem.factor, list, n, s->scale, &s->cells);
+    }
+    fmal_free(&list);
+    return fmal_agree(s->problem.ctx, st);
+}
+
+static fmal_status begin_adding(fmal_selector *s)
+{
+    s->removing = false;
+    take_role(s, FMAL_CANDIDATE);
+    FMAL_TRY(make_cells(s));
+    for (fmal_idx i = 0; i < s->state.n_added; i++)
+        fmal_cells_drop(s->cells, s->state.added[i]);
+    return refresh(s);
+}
+
+static fmal_status begin_removing(fmal_selector *s)
+{
+    s->removing = true;
+    take_batch(s);
+    FMAL_TRY(make_cells(s));
+    return refresh(s);
+}
+
+/* ---- Steps --------------------------------------------------------------------------
+ */
+
+fmal_idx fmal_selector_steps(const fmal_selector *s)
+{
+    return s->plan.forward + s->plan.backward;
+}
+
+fmal_idx fmal_selector_done(const fmal_selector *s)
+{
+    return s->state.n_added + s->state.n_removed;
+}
+
+bool fmal_selector_finished(const fmal_selector *s)
+{
+    return fmal_selector_done(s) == fmal_selector_steps(s);
+}
+
+const fmal_select_state *fmal_selector_state(const fmal_selector *s)
+{
+    return &s->state;
+}
+
+static fmal_status find_best(fmal_selector *s, int *flag, fmal_best *best)
+{
+    const fmal_cells *cells = s->cells;
+
+    FMAL_TRY(fmal_argbest(s->problem.ctx, cells->score, fmal_panel_index(cells->panel),
+                          fmal_panel_groups(cells->panel) * FMAL_LANES, s->removing,
+                          flag, best));
+    if (best->index_g == FMAL_IDX_NONE)
+        return FMAL_FAIL(FMAL_ERR_EMPTY, "no candidate is left in the pool");
+    return FMAL_OK;
+}
+
+static bool has_drifted(const fmal_selector *s, double score)
+{
+    double then = s->state.refresh_score;
+
+    return score < then / REFRESH_RATIO ||
+           (s->removing && score > then * REFRESH_RATIO);
+}
+
+/* The sample that the next step adds or removes; refreshes first where that is due. */
+static fmal_status decide(fmal_selector *s, int *flag, fmal_best *best)
+{
+    bool fresh = s->state.refresh_step == fmal_selector_done(s);
+    fmal_status st = find_best(s, flag, best);
+
+    if (!fresh && ((st == FMAL_ERR_NUMERIC && s->removing) ||
+                   (st == FMAL_OK && has_drifted(s, best->score)))) {
+        FMAL_TRY(refresh(s));
+        s->state.refresh_step = fmal_selector_done(s);
+        fresh = true;
+        st = find_best(s, flag, best);
+        fmal_log(FMAL_LOG_STAT, "refresh", "step=%" PRId64 " before=%.6g now=%.6g",
+                 fmal_selector_done(s), s->state.refresh_score, best->score);
+    }
+    if (st == FMAL_OK && fresh)
+        s->state.refresh_score = best->score;
+    return st;
+}
+
+/* Whether anything after this step needs A, E, G and B: a change of direction and the
+   end compute what they need afresh. */
+static bool is_last_of_direction(const fmal_selector *s)
+{
+    return s->removing ? s->state.n_removed + 1 == s->plan.backward
+                       : s->state.n_added + 1 == s->plan.forward;
+}
+
+static fmal_status update(fmal_selector *s, fmal_idx index_g)
+{
+    double sign = next_sign(s), order = (double) s->inverse->order;
+    double r = s->inverse->r;
+    fmal_status st;
+
+    fmal_phase_begin(s->phases, FMAL_PHASE_UPDATE);
+    st = fmal_inverse_step(s->inverse, s->problem.factor, index_g, s->scale, sign);
+    fmal_phase_end(s->phases, s->inverse->grid.inside ? 10 * r * order * order : 0, 0);
+    FMAL_TRY(st);
+
+    fmal_phase_begin(s->phases, FMAL_PHASE_STEP);
+    fmal_cells_update(s->cells, sign, s->inverse->wz);
+    fmal_cells_drop(s->cells, index_g);
+    fmal_cells_score(s->cells, sign);
+    fmal_phase_end(s->phases, fmal_panel_apply_flops(s->cells->panel), 0);
+    return FMAL_OK;
+}
+
+static fmal_status carry_out(fmal_selector *s, fmal_best best)
+{
+    fmal_select_state *state = &s->state;
+
+    if (!is_last_of_direction(s))
+        FMAL_TRY(update(s, best.index_g));
+    if (s->removing) {
+        state->removed[state->n_removed] = best.index_g;
+        state->loss[state->n_removed++] = best.score;
+    } else {
+        state->added[state->n_added] = best.index_g;
+        state->gain[state->n_added++] = best.score;
+    }
+    return FMAL_OK;
+}
+
+/* Turn round when all forward steps are done. */
+static fmal_status turn_if_due(fmal_selector *s)
+{
+    if (s->removing || s->state.n_added < s->plan.forward)
+        return FMAL_OK;
+    FMAL_TRY(begin_removing(s));
+    s->state.refresh_step = fmal_selector_done(s);
+    return FMAL_OK;
+}
+
+fmal_status fmal_selector_step(fmal_selector *s, int *flag)
+{
+    fmal_best best;
+
+    FMAL_TRY(turn_if_due(s));
+    FMAL_TRY(decide(s, flag, &best));
+    return carry_out(s, best);
+}
+
+/* ---- Life ---------------------------------------------------------------------------
+ */
+
+static fmal_status allocate_state(fmal_selector *s)
+{
+    FMAL_TRY(FMAL_ALLOC(&s->take, s->problem.part->count));
+    FMAL_TRY(FMAL_ALLOC(&s->state.added, s->plan.forward));
+    FMAL_TRY(FMAL_ALLOC(&s->state.gain, s->plan.forward));
+    FMAL_TRY(FMAL_ALLOC(&s->state.removed, s->plan.backward));
+    return FMAL_ALLOC(&s->state.loss, s->plan.backward);
+}
+
+static fmal_status make_plan(fmal_selector *s)
+{
+    const fmal_problem *problem = &s->problem;
+    fmal_idx order = fmal_factor_order(problem->factor);
+    int c = fmal_factor_rank(problem->factor) + 1;
+    int64_t roles[3] = { 0 };
+
+    for (fmal_idx i = 0; i < problem->part->count; i++)
+        roles[problem->role[i]]++;
+    fmal_sum_i64(problem->ctx, roles, 3);
+    FMAL_TRY(fmal_select_plan_make(&s->options, problem->part->n, roles[FMAL_LABELLED],
+                                   roles[FMAL_EXCLUDED], (int) (order / c), c,
+                                   problem->ctx->size, &s->plan));
+    s->scale = sqrt((double) s->options.batch /
+                    (double) (s->plan.labelled + s->options.batch));
+    return FMAL_OK;
+}
+
+/* Everything but the first refresh. */
+static fmal_status prepare(const fmal_problem *problem,
+                           const fmal_select_options *options, fmal_phases *phases,
+                           fmal_selector **out)
+{
+    fmal_selector *s = NULL;
+    double flops = 0;
+    fmal_status st = FMAL_ALLOC(&s, 1);
+
+    if (st == FMAL_OK) {
+        s->problem = *problem;
+        s->options = *options;
+        s->phases = phases;
+    }
+    if ((st = fmal_agree(problem->ctx, st)) == FMAL_OK)
+        st = make_plan(s);
+    if (st == FMAL_OK)
+        st = fmal_agree(problem->ctx, allocate_state(s));
+    if (st == FMAL_OK)
+        st = fmal_inverse_create(problem, options, &s->inverse);
+    if (st == FMAL_OK) {
+        fmal_phase_begin(phases, FMAL_PHASE_FISHER);
+        memset(s->take, 1, (size_t) problem->part->count);
+        st = fmal_factor_gram(problem->factor, s->take, 1 / (double) problem->part->n,
+                              s->inverse->f, &flops);
+        fmal_phase_end(phases, flops, 0);
+    }
+    if (st != FMAL_OK)
+        fmal_selector_destroy(&s);
+    else
+        *out = s;
+    return st;
+}
+
+fmal_status fmal_selector_create(const fmal_problem *problem,
+                                 const fmal_select_options *options,
+                                 fmal_phases *phases, fmal_selector **out)
+{
+    fmal_selector *s = NULL;
+
+    FMAL_TRY(prepare(problem, options, phases, &s));
+    fmal_status st = begin_adding(s);
+    if (st != FMAL_OK) {
+        fmal_selector_destroy(&s);
+        return st;
+    }
+    s->state.before = fmal_dmat_trace_product(s->inverse->a, s->inverse->f);
+    *out = s;
+    return FMAL_OK;
+}
+
+/* Whether a saved list holds candidates of this pool, each once, and nothing else. */
+static bool is_sound(fmal_selector *s, const fmal_idx *list, fmal_idx n, uint8_t was,
+                     uint8_t becomes)
+{
+    const fmal_part *part = s->problem.part;
+    fmal_idx sound = 0;
+
+    for (fmal_idx i = 0; i < n; i++)
+        if (is_mine(part, list[i]) && s->take[list[i] - part->first] == was) {
+            s->take[list[i] - part->first] = becomes;
+            sound++;
+        }
+    return fmal_sum_one(s->problem.ctx, sound) == n;
+}
+
+static fmal_status check_state(fmal_selector *s, const fmal_select_state *state)
+{
+    fmal_idx done = state->n_added + state->n_removed;
+    bool fits = state->n_added >= 0 && state->n_added <= s->plan.forward &&
+                state->n_removed >= 0 && state->n_removed <= s->plan.backward &&
+                (state->n_removed == 0 || state->n_added == s->plan.forward) &&
+                state->refresh_step >= 0 && state->refresh_step <= done;
+
+    if (fits) {
+        take_role(s, FMAL_CANDIDATE);
+        fits = is_sound(s, state->added, state->n_added, 1, 2);
+        fits = is_sound(s, state->removed, state->n_removed, 2, 3) && fits;
+    }
+    if (!fits)
+        return FMAL_FAIL(FMAL_ERR_FORMAT, "the saved selection does not fit this pool");
+    return FMAL_OK;
+}
+
+/* Begin again at the saved refresh, then redo the steps since. */
+static fmal_status replay(fmal_selector *s, const fmal_select_state *from)
+{
+    fmal_select_state *to = &s->state;
+    fmal_idx done = from->refresh_step;
+
+    to->n_added = done < s->plan.forward ? done : s->plan.forward;
+    to->n_removed = done - to->n_added;
+    memcpy(to->added, from->added, sizeof(fmal_idx) * (size_t) to->n_added);
+    memcpy(to->gain, from->gain, sizeof(double) * (size_t) to->n_added);
+    memcpy(to->removed, from->removed, sizeof(fmal_idx) * (size_t) to->n_removed);
+    memcpy(to->loss, from->loss, sizeof(double) * (size_t) to->n_removed);
+    to->refresh_step = done;
+    to->refresh_score = from->refresh_score;
+    to->before = from->before;
+    if (to->n_added < s->plan.forward)
+        FMAL_TRY(begin_adding(s));
+    else
+        FMAL_TRY(begin_removing(s));
+    while (to->n_added < from->n_added)
+        FMAL_TRY(carry_out(
+            s, (fmal_best){ from->gain[to->n_added], from->added[to->n_added] }));
+    while (to->n_removed < from->n_removed)
+        FMAL_TRY(carry_out(
+            s, (fmal_best){ from->loss[to->n_removed], from->removed[to->n_removed] }));
+    return FMAL_OK;
+}
+
+fmal_status fmal_selector_restore(const fmal_problem *problem,
+                                  const fmal_select_options *options,
+                                  const fmal_select_state *state, fmal_phases *phases,
+                                  fmal_selector **out)
+{
+    fmal_selector *s = NULL;
+
+    FMAL_TRY(prepare(problem, options, phases, &s));
+    fmal_status st = check_state(s, state);
+    if (st == FMAL_OK)
+        st = replay(s, state);
+    if (st != FMAL_OK) {
+        fmal_selector_destroy(&s);
+        return st;
+    }
+    *out = s;
+    return FMAL_OK;
+}
+
+void fmal_selector_destroy(fmal_selector **s)
+{
+    if (!*s)
+        return;
+    fmal_cells_destroy(&(*s)->cells);
+    fmal_inverse_destroy(&(*s)->inverse);
+    fmal_free(&(*s)->take);
+    fmal_free(&(*s)->state.added);
+    fmal_free(&(*s)->state.gain);
+    fmal_free(&(*s)->state.removed);
+    fmal_free(&(*s)->state.loss);
+    fmal_free(s);
+}
+
+/* ---- Result -------------------------------------------------------------------------
+ */
+
+static bool was_removed(const fmal_select_state *state, fmal_idx index_g)
+{
+    for (fmal_idx i = 0; i < state->n_removed; i++)
+        if (state->removed[i] == index_g)
+            return true;
+    return false;
+}
+
+fmal_status fmal_selector_finish(fmal_selector *s, fmal_selection *out)
+{
+    const fmal_select_state *state = &s->state;
+    fmal_selection sel = { .before = state->before,
+                           .forward = s->plan.forward,
+                           .backward = s->plan.backward };
+    double flops = refresh_flops(s->inverse);
+    fmal_status st = FMAL_ALLOC(&sel.index, s->options.batch);
+
+    if (st == FMAL_OK)
+        st = FMAL_ALLOC(&sel.score, s->options.batch);
+    st = fmal_agree(s->problem.ctx, st);
+    fmal_phase_begin(s->phases, FMAL_PHASE_REFRESH);
+    if (st == FMAL_OK)
+        st = build_information(s, &flops);
+    if (st == FMAL_OK)
+        st = fmal_dmat_invert(s->inverse->a, s->inverse->work);
+    fmal_phase_end(s->phases, flops, 0);
+    if (st != FMAL_OK) {
+        fmal_selection_clear(&sel);
+        return st;
+    }
+    sel.after = fmal_dmat_trace_product(s->inverse->a, s->inverse->f);
+    for (fmal_idx i = 0; i < state->n_added; i++)
+        if (!was_removed(state, state->added[i])) {
+            sel.index[sel.n] = state->added[i];
+            sel.score[sel.n++] = state->gain[i];
+        }
+    sel.refreshes = s->refreshes;
+    *out = sel;
+    return FMAL_OK;
+}
+
+void fmal_selection_clear(fmal_selection *sel)
+{
+    fmal_free(&sel->index);
+    fmal_free(&sel->score);
+}

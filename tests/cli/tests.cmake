@@ -1,0 +1,1 @@
+fmal_cli_test(install)

@@ -1,0 +1,128 @@
+/* A training that is saved, torn down, rebuilt and resumed ends with the bits of one
+   that was left alone. */
+#include "fmal_test.h"
+#include "blobs.h"
+
+#include "fmal/train.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { TRAIN = 53, LABELLED = 31, EPOCHS = 5, SAVED = 2 };
+
+/* All that a checkpoint keeps of a training. */
+typedef struct {
+    float params[256], state[512];
+    int64_t epochs, steps;
+    fmal_epoch last;
+} snapshot;
+
+/* A training and what it borrows. */
+typedef struct {
+    fmal_dataset set;
+    fmal_net *net;
+    fmal_trainer *trainer;
+} workshop;
+
+static void set_up(workshop *w, const fmal_ctx *ctx, fmal_optimizer optimizer)
+{
+    fmal_train_options options = {
+        .optimizer = optimizer,
+        .rate = 0.02,
+        .momentum = 0.8,
+        .batch = 12,
+        .micro_batch = 5,
+        .max_epochs = EPOCHS,
+        .stop_accuracy = 2,
+        .seed = 7,
+    };
+    fmal_idx index_g[LABELLED];
+
+    for (int i = 0; i < LABELLED; i++)
+        index_g[i] = TRAIN - 1 - i;
+    *w = (workshop){ .set = blobs(ctx, TRAIN, 0), .net = blobs_net("mlp") };
+    if (fmal_trainer_create(ctx, w->net, &w->set, &options, index_g, LABELLED,
+                            &w->trainer) != FMAL_OK)
+        abort();
+}
+
+static void tear_down(workshop *w)
+{
+    fmal_trainer_destroy(&w->trainer);
+    fmal_net_destroy(&w->net);
+    blobs_clear(&w->set);
+}
+
+static void save(workshop *w, snapshot *s)
+{
+    fmal_idx count;
+    const float *state = fmal_trainer_state(w->trainer, &count);
+
+    memcpy(s->state, state, (size_t) count * sizeof *state);
+    memcpy(s->params, fmal_net_params(w->net),
+           (size_t) fmal_net_size(w->net) * sizeof(float));
+    fmal_trainer_counters(w->trainer, &s->epochs, &s->steps);
+}
+
+static void restore(workshop *w, const snapshot *s)
+{
+    fmal_idx count;
+    float *state = fmal_trainer_state(w->trainer, &count);
+
+    memcpy(state, s->state, (size_t) count * sizeof *state);
+    memcpy(fmal_net_params(w->net), s->params,
+           (size_t) fmal_net_size(w->net) * sizeof(float));
+    fmal_trainer_resume(w->trainer, s->epochs, s->steps);
+}
+
+/* Train for some epochs, from a snapshot unless it is NULL, and leave another. */
+static void train(const fmal_ctx *ctx, fmal_optimizer optimizer, const snapshot *from,
+                  int epochs, snapshot *to)
+{
+    workshop w;
+
+    set_up(&w, ctx, optimizer);
+    if (from)
+        restore(&w, from);
+    memset(to, 0, sizeof *to);
+    for (int i = 0; i < epochs; i++)
+        if (fmal_trainer_epoch(w.trainer, &to->last) != FMAL_OK)
+            abort();
+    save(&w, to);
+    tear_down(&w);
+}
+
+static bool same(const snapshot *a, const snapshot *b)
+{
+    return a->epochs == b->epochs && a->steps == b->steps &&
+           a->last.epoch == b->last.epoch && a->last.loss == b->last.loss &&
+           a->last.accuracy == b->last.accuracy && a->last.finished &&
+           b->last.finished && same_bits(a->params, b->params, sizeof a->params) &&
+           same_bits(a->state, b->state, sizeof a->state);
+}
+
+static void test_resume(fmal_test *t, const fmal_ctx *self, fmal_optimizer optimizer)
+{
+    const char *name = fmal_optimizer_names[optimizer];
+    static snapshot whole, half, rest;
+
+    train(&t->ctx, optimizer, NULL, EPOCHS, &whole);
+    train(&t->ctx, optimizer, NULL, SAVED, &half);
+    fmal_test_ok(t, half.epochs == SAVED && !half.last.finished, "%s: saved midway",
+                 name);
+    train(&t->ctx, optimizer, &half, EPOCHS - SAVED, &rest);
+    fmal_test_ok(t, same(&whole, &rest), "%s: resumed to the same bits", name);
+    train(self, optimizer, &half, EPOCHS - SAVED, &rest);
+    fmal_test_ok(t, same(&whole, &rest), "%s: also on one rank", name);
+}
+
+int main(int argc, char **argv)
+{
+    fmal_test t = fmal_test_begin(&argc, &argv);
+    fmal_ctx self;
+
+    fmal_ctx_init(&self, MPI_COMM_SELF);
+    test_resume(&t, &self, FMAL_ADAM);
+    test_resume(&t, &self, FMAL_SGD);
+    return fmal_test_end(&t);
+}
