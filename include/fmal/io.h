@@ -55,6 +55,17 @@ fmal_status fmal_file_read(const char *path, size_t limit, char **data, size_t *
 /** XXH3-128 of bytes, as 32 hexadecimal digits and a zero. Not collective. */
 void fmal_checksum(const void *data, size_t bytes, char hex[33]);
 
+/**
+ * Checksum of rows that are spread over ranks: that of their blocks' checksums in
+ * order, the same on any number of ranks.
+ *
+ * Collective over ctx.
+ * @param rows  [part->count, row_bytes]; borrowed
+ * @return FMAL_ERR_NOMEM, agreed
+ */
+fmal_status fmal_checksum_rows(const fmal_ctx *ctx, const fmal_part *part,
+                               const void *rows, size_t row_bytes, char hex[33]);
+
 /* ---- HDF5 ---------------------------------------------------------------------------
  */
 

@@ -180,6 +180,9 @@ typedef struct fmal_best {
 /** Scores this close (relative) are a tie, which the lowest global index wins. */
 #define FMAL_TIE 1e-9
 
+/** Bits that travel with a decision. */
+enum { FMAL_FLAG_BITS = 4 };
+
 /**
  * The largest score of all ranks, ties to the lowest global index.
  *
@@ -191,7 +194,7 @@ typedef struct fmal_best {
  * @param score    [n], of this rank; borrowed; -INFINITY (or INFINITY with smallest)
  * marks what is no candidate
  * @param index_g  [n], their global indices, ascending; borrowed
- * @param flag     any bits; on return those set on any rank (a request to stop travels
+ * @param flag     FMAL_FLAG_BITS bits; on return those set on any rank (a request to stop travels
  *                 with the reduction); may be NULL on all ranks
  * @return FMAL_ERR_NUMERIC naming a sample whose score is NaN, agreed
  */

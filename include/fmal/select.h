@@ -22,13 +22,7 @@
 
 #include "fmal/clock.h"
 #include "fmal/factor.h"
-
-/** What a sample of the pool is. */
-typedef enum fmal_role {
-    FMAL_CANDIDATE,
-    FMAL_LABELLED,
-    FMAL_EXCLUDED, /* part of the pool's F, never picked */
-} fmal_role;
+#include "fmal/pool.h"
 
 /** A selection problem, this rank's share. A plain value; all is borrowed. */
 typedef struct fmal_problem {

@@ -38,8 +38,11 @@ const char *fmal_error_place(void)
 
 void fmal_error_set(const char *place, const char *text)
 {
+    char copy[sizeof last_text]; /* text may be the last failure's own */
+
+    snprintf(copy, sizeof copy, "%s", text);
     snprintf(last_place, sizeof last_place, "%s", place);
-    snprintf(last_text, sizeof last_text, "%s", text);
+    memcpy(last_text, copy, sizeof copy);
 }
 
 fmal_status fmal_fail(fmal_status code, const char *file, int line, const char *fmt,

@@ -310,7 +310,8 @@ static fmal_status read_normalisation(fmal_h5 *h, fmal_layout *l)
         if (!(l->std[k] > 0) || !isfinite(l->std[k]) ||
             !isfinite((fabsf(l->mean[k]) + 1) / l->std[k]))
             return FMAL_FAIL(FMAL_ERR_FORMAT,
-                             "%s: /std: %g for channel %d; wanted a positive number",
+                             "%s: /std: %g for channel %d; wanted a positive number to "
+                             "divide by",
                              path, (double) l->std[k], k);
     }
     return FMAL_OK;

@@ -11,9 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 bool fmal_file_exists(const char *path)
 {
     struct stat s;
@@ -154,12 +151,4 @@ fmal_status fmal_file_read(const char *path, size_t limit, char **data, size_t *
     *data = text;
     *bytes = got;
     return FMAL_OK;
-}
-
-void fmal_checksum(const void *data, size_t bytes, char hex[33])
-{
-    XXH128_hash_t h = XXH3_128bits(data, bytes);
-
-    snprintf(hex, 33, "%016llx%016llx", (unsigned long long) h.high64,
-             (unsigned long long) h.low64);
 }

@@ -62,7 +62,7 @@ static void draw_bar(fmal_progress *p, fmal_idx done, double rate, const char *l
 void fmal_progress_at(fmal_progress *p, fmal_idx done, const char *note)
 {
     double now = fmal_now(), seconds = now - p->start;
-    char left[32];
+    char left[32] = "?";
 
     if (!shows.bar && !shows.lines)
         return;
@@ -70,7 +70,8 @@ void fmal_progress_at(fmal_progress *p, fmal_idx done, const char *note)
         return;
     p->shown = now;
     double rate = (double) (done - p->first) / seconds;
-    duration(rate > 0 ? (double) (p->total - done) / rate : 0, left, sizeof left);
+    if (rate > 0)
+        duration((double) (p->total - done) / rate, left, sizeof left);
     if (p->bar)
         draw_bar(p, done, rate, left, note);
     else

@@ -38,13 +38,13 @@ fmal_status fmal_argbest(const fmal_ctx *ctx, const double *score,
 
     /* A failed rank still takes part: its status rides along, as do the bits of flag.
      */
-    double all[5] = { max, st != FMAL_OK };
-    for (int bit = 0; bit < 3; bit++)
+    double all[2 + FMAL_FLAG_BITS] = { max, st != FMAL_OK };
+    for (int bit = 0; bit < FMAL_FLAG_BITS; bit++)
         all[2 + bit] = flag && (*flag >> bit & 1);
-    fmal_max_f64(ctx, all, 5);
+    fmal_max_f64(ctx, all, 2 + FMAL_FLAG_BITS);
     if (all[1] != 0)
         return fmal_agree(ctx, st);
-    for (int bit = 0; flag && bit < 3; bit++)
+    for (int bit = 0; flag && bit < FMAL_FLAG_BITS; bit++)
         *flag |= (all[2 + bit] != 0) << bit;
 
     double bar = all[0] - FMAL_TIE * fabs(all[0]);

@@ -19,6 +19,8 @@ clean_tree() {
     echo '#include "fmal/word.h"' >include/fmal/mid.h
     echo '#include "fmal/mid.h"' >include/fmal/top.h
     echo 'int fmal_word(void);' >include/fmal/word.h
+    echo '#include "fmal/top.h"' >include/fmal/helper.h
+    echo '#include "fmal/helper.h"' >src/top/helper.c
     printf '#include "fmal/top.h"\n#include "fmal/word.h"\n#include <mpi.h>\n' >src/top/top.c
     echo '/* stdout, exit(1), getenv("X") in words only */' >>src/top/top.c
     echo 'int x = snprintf(buffer, size, "printf( exit( argv");' >>src/top/top.c
@@ -51,6 +53,7 @@ fi
 
 expect "an upward include" src/mid/mid.c '#include "fmal/top.h"' "fmal/top.h of top, which mid does not use"
 expect "an upward include of a header" include/fmal/word.h '#include "fmal/mid.h"' "which base does not use"
+expect "a header known by its source" src/mid/mid.c '#include "fmal/helper.h"' "fmal/helper.h of top"
 expect "a private header" src/top/top.c '#include "mid_impl.h"' "not in its own folder"
 expect "a private header by its path" src/top/top.c '#include "../mid/mid_impl.h"' "not in its own folder"
 expect "a foreign header" src/top/top.c '#include <hdf5.h>' "does not link fmal::hdf5"

@@ -67,6 +67,11 @@ static void test_failure(fmal_test *t)
                  strcmp(fmal_error_text(), "theirs") == 0 &&
                      strcmp(fmal_error_place(), "there.c:7") == 0,
                  "text and place can be replaced");
+    fmal_error_set("elsewhere.c:8", fmal_error_text());
+    fmal_test_ok(t,
+                 strcmp(fmal_error_text(), "theirs") == 0 &&
+                     strcmp(fmal_error_place(), "elsewhere.c:8") == 0,
+                 "or the place alone");
 }
 
 static void test_long_text(fmal_test *t)

@@ -9,9 +9,9 @@ static const struct {
     const char *file, *method;
     bool sum;
 } table[] = {
-    { "iris.h5", "bait", false },        { "iris.h5", "bait-sum", true },
-    { "wine.h5", "bait", false },        { "wine.h5", "bait-sum", true },
-    { "fmnist_d16.h5", "bait", false },  { "fmnist_d16.h5", "bait-sum", true },
+    { "iris.h5", "bait", false },       { "iris.h5", "bait-sum", true },
+    { "wine.h5", "bait", false },       { "wine.h5", "bait-sum", true },
+    { "fmnist_d16.h5", "bait", false }, { "fmnist_d16.h5", "bait-sum", true },
 };
 
 static fmal_status read_pool(const char *path, whole_pool *pool)

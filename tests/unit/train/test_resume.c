@@ -24,9 +24,9 @@ typedef struct {
     fmal_trainer *trainer;
 } workshop;
 
-static void set_up(workshop *w, const fmal_ctx *ctx, fmal_optimizer optimizer)
+static fmal_train_options options_of(fmal_optimizer optimizer)
 {
-    fmal_train_options options = {
+    return (fmal_train_options){
         .optimizer = optimizer,
         .rate = 0.02,
         .momentum = 0.8,
@@ -36,12 +36,16 @@ static void set_up(workshop *w, const fmal_ctx *ctx, fmal_optimizer optimizer)
         .stop_accuracy = 2,
         .seed = 7,
     };
+}
+
+static void set_up(workshop *w, const fmal_ctx *ctx, const fmal_train_options *options)
+{
     fmal_idx index_g[LABELLED];
 
     for (int i = 0; i < LABELLED; i++)
         index_g[i] = TRAIN - 1 - i;
     *w = (workshop){ .set = blobs(ctx, TRAIN, 0), .net = blobs_net("mlp") };
-    if (fmal_trainer_create(ctx, w->net, &w->set, &options, index_g, LABELLED,
+    if (fmal_trainer_create(ctx, w->net, &w->set, options, index_g, LABELLED,
                             &w->trainer) != FMAL_OK)
         abort();
 }
@@ -76,12 +80,12 @@ static void restore(workshop *w, const snapshot *s)
 }
 
 /* Train for some epochs, from a snapshot unless it is NULL, and leave another. */
-static void train(const fmal_ctx *ctx, fmal_optimizer optimizer, const snapshot *from,
-                  int epochs, snapshot *to)
+static void train(const fmal_ctx *ctx, const fmal_train_options *options,
+                  const snapshot *from, int epochs, snapshot *to)
 {
     workshop w;
 
-    set_up(&w, ctx, optimizer);
+    set_up(&w, ctx, options);
     if (from)
         restore(&w, from);
     memset(to, 0, sizeof *to);
@@ -104,16 +108,43 @@ static bool same(const snapshot *a, const snapshot *b)
 static void test_resume(fmal_test *t, const fmal_ctx *self, fmal_optimizer optimizer)
 {
     const char *name = fmal_optimizer_names[optimizer];
+    const fmal_train_options options = options_of(optimizer);
     static snapshot whole, half, rest;
 
-    train(&t->ctx, optimizer, NULL, EPOCHS, &whole);
-    train(&t->ctx, optimizer, NULL, SAVED, &half);
+    train(&t->ctx, &options, NULL, EPOCHS, &whole);
+    train(&t->ctx, &options, NULL, SAVED, &half);
     fmal_test_ok(t, half.epochs == SAVED && !half.last.finished, "%s: saved midway",
                  name);
-    train(&t->ctx, optimizer, &half, EPOCHS - SAVED, &rest);
+    train(&t->ctx, &options, &half, EPOCHS - SAVED, &rest);
     fmal_test_ok(t, same(&whole, &rest), "%s: resumed to the same bits", name);
-    train(self, optimizer, &half, EPOCHS - SAVED, &rest);
+    train(self, &options, &half, EPOCHS - SAVED, &rest);
     fmal_test_ok(t, same(&whole, &rest), "%s: also on one rank", name);
+}
+
+/* The order of an epoch's samples shows in the weights that it leaves. */
+static void test_order(fmal_test *t)
+{
+    const fmal_train_options options = options_of(FMAL_SGD);
+    fmal_train_options other_seed = options, other_round = options;
+    static snapshot start, first, other;
+    size_t bytes = sizeof first.params;
+
+    train(&t->ctx, &options, NULL, 0, &start);
+    train(&t->ctx, &options, &start, 1, &first);
+    train(&t->ctx, &options, &start, 1, &other);
+    fmal_test_ok(t, same_bits(first.params, other.params, bytes),
+                 "an epoch's order is always the same");
+    other_seed.seed++;
+    train(&t->ctx, &other_seed, &start, 1, &other);
+    fmal_test_ok(t, !same_bits(first.params, other.params, bytes),
+                 "another seed gives another order");
+    other_round.round++;
+    train(&t->ctx, &other_round, &start, 1, &other);
+    fmal_test_ok(t, !same_bits(first.params, other.params, bytes),
+                 "so does another round");
+    start.epochs++;
+    train(&t->ctx, &options, &start, 1, &other);
+    fmal_test_ok(t, !same_bits(first.params, other.params, bytes), "and another epoch");
 }
 
 int main(int argc, char **argv)
@@ -124,5 +155,6 @@ int main(int argc, char **argv)
     fmal_ctx_init(&self, MPI_COMM_SELF);
     test_resume(&t, &self, FMAL_ADAM);
     test_resume(&t, &self, FMAL_SGD);
+    test_order(&t);
     return fmal_test_end(&t);
 }

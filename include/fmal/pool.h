@@ -1,0 +1,75 @@
+/**
+ * Pools: features and class probabilities that a model gave, and which samples have
+ * labels.
+ *
+ * A pool file (docs/formats.md) is what users export from their own framework. The
+ * central object is fmal_pool, this rank's share of one.
+ *
+ *     fmal_pool *pool;
+ *     fmal_pool_open(ctx, "pool.h5", &pool);
+ *     ... pool->features, pool->probs, pool->role ...
+ *     fmal_pool_close(&pool);
+ */
+#ifndef FMAL_POOL_H
+#define FMAL_POOL_H
+
+#include "fmal/io.h"
+#include "fmal/par.h"
+
+/** What a sample of the pool is. */
+typedef enum fmal_role {
+    FMAL_CANDIDATE,
+    FMAL_LABELLED,
+    FMAL_EXCLUDED, /* part of the pool's Fisher information, never picked */
+} fmal_role;
+
+/** What a pool file holds, learnt from its header alone. A plain value. */
+typedef struct fmal_pool_info {
+    fmal_idx n, labelled, excluded; /* samples; entries of the index lists */
+    int d, c;                       /* features, classes */
+    bool has_probs;                 /* /probs, not /logits */
+    bool has_labels, has_ids;
+} fmal_pool_info;
+
+/** A pool, this rank's share. Read-only outside of this module. */
+typedef struct fmal_pool {
+    char *path;
+    fmal_pool_info info;
+    fmal_part part;
+    float *features; /* [part.count, d] */
+    double *probs;   /* [part.count, c], rows sum to 1 */
+    uint8_t *role;   /* [part.count], values of fmal_role */
+    int32_t *labels; /* [part.count], -1 unknown; NULL without /labels */
+    char
+        checksum[33]; /* of features, probabilities and roles; on any number of ranks */
+} fmal_pool;
+
+/**
+ * Look at a pool file without reading samples.
+ *
+ * Not collective.
+ * @return FMAL_ERR_IO, FMAL_ERR_FORMAT: dataset missing, of a wrong rank or type,
+ * shapes that disagree; each names file, dataset, what is there and what is wanted
+ */
+fmal_status fmal_pool_look(const char *path, fmal_pool_info *info);
+
+/**
+ * Open a pool and read this rank's share.
+ *
+ * Collective over ctx. Logits become probabilities (softmax in double precision); given
+ * probabilities are renormalised.
+ *
+ * @param[out] out  owned by the caller, freed by fmal_pool_close
+ * @return as fmal_pool_look, and FMAL_ERR_FORMAT naming the sample of a NaN, an Inf, a
+ *         negative probability, an index out of range or given twice; FMAL_ERR_NOMEM;
+ *         agreed
+ */
+fmal_status fmal_pool_open(const fmal_ctx *ctx, const char *path, fmal_pool **out);
+
+/** Free *pool and set it to NULL; *pool may be NULL. Not collective. */
+void fmal_pool_close(fmal_pool **pool);
+
+/** Softmax of logits [n, c] in double precision, to probs [n, c]. Not collective. */
+void fmal_softmax(const float *logits, fmal_idx n, int c, double *probs);
+
+#endif

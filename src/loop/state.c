@@ -1,0 +1,175 @@
+#include "loop_impl.h"
+#include "fmal/mem.h"
+
+#include <math.h>
+#include <string.h>
+
+static fmal_status copy(void *to, const void *from, fmal_idx count, size_t size)
+{
+    void *held = NULL;
+
+    FMAL_TRY(fmal_alloc(&held, count, size));
+    if (count > 0)
+        memcpy(held, from, (size_t) count * size);
+    memcpy(to, &held, sizeof held);
+    return FMAL_OK;
+}
+
+#define COPY(to, from, count) copy(&(to), (from), (count), sizeof *(from))
+
+void fmal_select_state_clear(fmal_select_state *s)
+{
+    fmal_free(&s->added);
+    fmal_free(&s->removed);
+    fmal_free(&s->gain);
+    fmal_free(&s->loss);
+}
+
+fmal_status fmal_select_state_copy(const fmal_select_state *from, fmal_select_state *out)
+{
+    fmal_select_state s = *from;
+    fmal_status st;
+
+    s.added = s.removed = NULL;
+    s.gain = s.loss = NULL;
+    st = COPY(s.added, from->added, from->n_added);
+    if (st == FMAL_OK)
+        st = COPY(s.gain, from->gain, from->n_added);
+    if (st == FMAL_OK)
+        st = COPY(s.removed, from->removed, from->n_removed);
+    if (st == FMAL_OK)
+        st = COPY(s.loss, from->loss, from->n_removed);
+    if (st != FMAL_OK)
+        fmal_select_state_clear(&s);
+    else
+        *out = s;
+    return st;
+}
+
+void fmal_run_state_clear(fmal_run_state *state)
+{
+    fmal_free(&state->rounds);
+    fmal_free(&state->picks);
+    fmal_free(&state->first_pick);
+    fmal_free(&state->pick_labels);
+    fmal_free(&state->pick_scores);
+    fmal_free(&state->params);
+    fmal_free(&state->optimiser);
+    if (state->has_selection)
+        fmal_select_state_clear(&state->selection);
+    memset(state, 0, sizeof *state);
+}
+
+fmal_status fmal_state_create(const fmal_run_options *options, fmal_run_state *out)
+{
+    fmal_idx rounds = options->rounds;
+    fmal_idx picks = options->initial + rounds * options->select.batch;
+    fmal_run_state s = { .stage = FMAL_STAGE_TRAIN };
+    fmal_status st = FMAL_ALLOC(&s.rounds, rounds + 1);
+
+    if (st == FMAL_OK)
+        st = FMAL_ALLOC(&s.first_pick, rounds + 2);
+    if (st == FMAL_OK)
+        st = FMAL_ALLOC(&s.picks, picks);
+    if (st == FMAL_OK)
+        st = FMAL_ALLOC(&s.pick_labels, picks);
+    if (st == FMAL_OK)
+        st = FMAL_ALLOC(&s.pick_scores, picks);
+    if (st != FMAL_OK)
+        fmal_run_state_clear(&s);
+    else
+        *out = s;
+    return st;
+}
+
+/* Whether the counts of a state are what a run with these options passes through. */
+static bool is_consistent(const fmal_run_options *o, const fmal_run_state *s)
+{
+    bool training = s->stage == FMAL_STAGE_TRAIN;
+    int64_t filled = s->stage == FMAL_STAGE_PICK ? s->round : s->round + 1;
+
+    if (s->round < 0 || s->round > o->rounds || s->stage > FMAL_STAGE_DONE ||
+        (s->stage == FMAL_STAGE_PICK && s->round == 0) ||
+        (s->stage == FMAL_STAGE_DONE && s->round != o->rounds))
+        return false;
+    return s->rounds_done == (s->stage == FMAL_STAGE_DONE ? s->round + 1 : s->round) &&
+           s->n_picks == o->initial + (filled - 1) * o->select.batch &&
+           (training || s->n_params > 0) && s->epochs >= 0 && s->steps >= 0;
+}
+
+static fmal_status copy_arrays(const fmal_run_state *from, fmal_run_state *s)
+{
+    size_t picks = (size_t) from->n_picks, done = (size_t) from->rounds_done;
+
+    memcpy(s->rounds, from->rounds, done * sizeof *s->rounds);
+    memcpy(s->first_pick, from->first_pick,
+           (size_t) (from->round + 2) * sizeof *s->first_pick);
+    memcpy(s->picks, from->picks, picks * sizeof *s->picks);
+    memcpy(s->pick_labels, from->pick_labels, picks * sizeof *s->pick_labels);
+    memcpy(s->pick_scores, from->pick_scores, picks * sizeof *s->pick_scores);
+    FMAL_TRY(COPY(s->params, from->params, from->n_params));
+    FMAL_TRY(COPY(s->optimiser, from->optimiser, from->n_optimiser));
+    if (from->has_selection)
+        FMAL_TRY(fmal_select_state_copy(&from->selection, &s->selection));
+    s->has_selection = from->has_selection;
+    return FMAL_OK;
+}
+
+fmal_status fmal_state_copy(const fmal_run_options *options, const fmal_run_state *from,
+                            fmal_run_state *out)
+{
+    fmal_run_state s = { 0 };
+
+    if (!is_consistent(options, from))
+        return FMAL_FAIL(FMAL_ERR_FORMAT, "the saved state is not one of this run");
+    FMAL_TRY(fmal_state_create(options, &s));
+    fmal_status st = copy_arrays(from, &s);
+    if (st != FMAL_OK) {
+        fmal_run_state_clear(&s);
+        return st;
+    }
+    s.round = from->round;
+    s.stage = from->stage;
+    s.rounds_done = from->rounds_done;
+    s.n_picks = from->n_picks;
+    s.n_params = from->n_params;
+    s.n_optimiser = from->n_optimiser;
+    s.epochs = from->epochs;
+    s.steps = from->steps;
+    s.events_bytes = from->events_bytes;
+    s.seconds = from->seconds;
+    *out = s;
+    return FMAL_OK;
+}
+
+fmal_status fmal_state_keep_params(fmal_run_state *state, fmal_net *net)
+{
+    fmal_idx n = fmal_net_size(net);
+
+    if (!state->params)
+        FMAL_TRY(FMAL_ALLOC(&state->params, n));
+    memcpy(state->params, fmal_net_params(net), sizeof(float) * (size_t) n);
+    state->n_params = n;
+    return FMAL_OK;
+}
+
+double fmal_class_balance(const int64_t *counts, int c)
+{
+    double total = 0, entropy = 0;
+
+    for (int k = 0; k < c; k++)
+        total += (double) counts[k];
+    for (int k = 0; k < c; k++)
+        if (counts[k] > 0)
+            entropy -= (double) counts[k] / total * log((double) counts[k] / total);
+    return total > 0 ? entropy / log(c) : 0;
+}
+
+void fmal_class_counts(const fmal_run_state *state, int64_t first, int64_t end, int c,
+                       int64_t *counts)
+{
+    memset(counts, 0, sizeof *counts * (size_t) c);
+    for (int64_t i = first; i < end; i++)
+        if (state->pick_labels[i] >= 0 && state->pick_labels[i] < c)
+            counts[state->pick_labels[i]]++;
+}

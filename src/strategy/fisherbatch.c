@@ -1,0 +1,128 @@
+/* Strategies that are a greedy search by Fisher information (select.h). */
+#include "strategy_impl.h"
+#include "fmal/mem.h"
+#include "fmal/point.h"
+
+#include <stdio.h>
+
+enum { SAVE_DUE = 8 }; /* a bit beside FMAL_STOP_* in the flags of a step */
+
+/* Whether the root's clock, or the count of steps, says to save. */
+static int save_bit(const fmal_query *q, double last_save, fmal_idx steps_since)
+{
+    const fmal_keeper *k = &q->keeper;
+    bool by_steps = k->every_steps > 0 && steps_since >= k->every_steps;
+    bool by_time = q->ctx->rank == 0 && k->every_seconds > 0 &&
+                   fmal_now() - last_save >= k->every_seconds;
+
+    return k->save && (by_steps || by_time) ? SAVE_DUE : 0;
+}
+
+static fmal_status save(const fmal_query *q, const fmal_selector *s)
+{
+    fmal_status st;
+
+    if (!q->keeper.save)
+        return FMAL_OK;
+    fmal_phase_begin(q->phases, FMAL_PHASE_CHECKPOINT);
+    st = q->keeper.save(q->keeper.arg, fmal_selector_state(s));
+    fmal_phase_end(q->phases, 0, 0);
+    return st;
+}
+
+static void show(fmal_progress *progress, const fmal_selector *s)
+{
+    const fmal_select_state *state = fmal_selector_state(s);
+    char note[64];
+
+    if (state->n_removed > 0)
+        snprintf(note, sizeof note, "removing, loss %.4g",
+                 state->loss[state->n_removed - 1]);
+    else
+        snprintf(note, sizeof note, "adding, gain %.4g", state->gain[state->n_added - 1]);
+    fmal_progress_at(progress, fmal_selector_done(s), note);
+}
+
+/* All steps that are left; FMAL_STOPPED after saving, when asked to stop. */
+static fmal_status search(const fmal_query *q, fmal_selector *s)
+{
+    double last_save = fmal_now();
+    fmal_idx since = 0;
+    fmal_progress progress;
+    fmal_status st = FMAL_OK;
+
+    fmal_progress_begin(&progress, "select", "steps", fmal_selector_steps(s),
+                        fmal_selector_done(s));
+    while (st == FMAL_OK && !fmal_selector_finished(s)) {
+        int flags = q->keeper.stop ? fmal_stop_bits(q->ctx, q->keeper.stop) : 0;
+
+        flags |= save_bit(q, last_save, ++since);
+        fmal_point("select-step");
+        st = fmal_selector_step(s, &flags);
+        if (st == FMAL_OK)
+            show(&progress, s);
+        if (st == FMAL_OK && flags) {
+            st = save(q, s);
+            last_save = fmal_now();
+            since = 0;
+        }
+        if (st == FMAL_OK && (flags & ~SAVE_DUE))
+            st = FMAL_FAIL(FMAL_STOPPED, "%s", fmal_stop_reason(flags));
+    }
+    fmal_progress_end(&progress);
+    return st;
+}
+
+static fmal_status run_search(const fmal_query *q, const fmal_factor *factor,
+                              fmal_batch *out)
+{
+    fmal_problem problem = { q->ctx, factor, q->part, q->role };
+    fmal_selector *s = NULL;
+    fmal_selection sel = { 0 };
+    fmal_status st;
+
+    if (q->keeper.resume)
+        st = fmal_selector_restore(&problem, &q->options, q->keeper.resume, q->phases, &s);
+    else
+        st = fmal_selector_create(&problem, &q->options, q->phases, &s);
+    if (st == FMAL_OK)
+        st = search(q, s);
+    if (st == FMAL_OK)
+        st = fmal_selector_finish(s, &sel);
+    fmal_selector_destroy(&s);
+    if (st == FMAL_OK)
+        *out = (fmal_batch){ .n = sel.n,
+                             .index = sel.index,
+                             .score = sel.score,
+                             .has_objective = true,
+                             .before = sel.before,
+                             .after = sel.after,
+                             .forward = sel.forward,
+                             .backward = sel.backward,
+                             .refreshes = sel.refreshes };
+    return st;
+}
+
+static fmal_status pick_bait(const fmal_query *q, fmal_batch *out)
+{
+    fmal_factor *factor = NULL;
+
+    FMAL_TRY(fmal_factor_kron(q->ctx, q->part, q->features, q->probs, q->d, q->c,
+                              &factor));
+    fmal_status st = run_search(q, factor, out);
+    fmal_factor_destroy(&factor);
+    return st;
+}
+
+static const char *const bait_options[] = { "lambda", "oversample", "labelled-fisher",
+                                            "grid", NULL };
+
+const fmal_strategy fmal_strategy_bait = {
+    .name = "bait",
+    .summary = "the batch that makes tr(M^-1 F) small: BAIT, exact (Ash et al. 2021)",
+    .score = "fall of tr(M^-1 F) when added, 1",
+    .time = "2.5 n c^2 d^2 / P flops once, then 4 n c^2 d / P a step, 2 k steps and k removals",
+    .memory = "n (4 d + 12 c + 8 c^2) / P + 32 D^2 / (ranks of the grid) bytes",
+    .options = bait_options,
+    .pick = pick_bait,
+};

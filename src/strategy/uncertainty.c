@@ -1,0 +1,107 @@
+/*
+ * Uncertainty of the model's own prediction (Settles 2009, section 3.1): the samples whose
+ * class probabilities p are least decided.
+ */
+#include "strategy_impl.h"
+#include "fmal/mem.h"
+
+#include <math.h>
+
+/* - sum p log p, nats; 0 log 0 = 0. */
+static double entropy(const double *p, int c)
+{
+    double sum = 0;
+
+    for (int k = 0; k < c; k++)
+        if (p[k] > 0)
+            sum -= p[k] * log(p[k]);
+    return sum;
+}
+
+/* Minus the lead of the most probable class over the next. */
+static double margin(const double *p, int c)
+{
+    double first = 0, second = 0;
+
+    for (int k = 0; k < c; k++) {
+        if (p[k] > first) {
+            second = first;
+            first = p[k];
+        } else if (p[k] > second) {
+            second = p[k];
+        }
+    }
+    return second - first;
+}
+
+/* The probability that the most probable class is wrong. */
+static double doubt(const double *p, int c)
+{
+    double first = 0;
+
+    for (int k = 0; k < c; k++)
+        if (p[k] > first)
+            first = p[k];
+    return 1 - first;
+}
+
+static fmal_status pick_by(const fmal_query *q, double (*uncertainty)(const double *, int),
+                           fmal_batch *out)
+{
+    double *score = NULL;
+    fmal_status st = fmal_agree(q->ctx, FMAL_ALLOC(&score, q->part->count));
+
+    for (fmal_idx i = 0; i < q->part->count && st == FMAL_OK; i++)
+        score[i] = uncertainty(q->probs + i * q->c, q->c);
+    if (st == FMAL_OK)
+        st = fmal_pick_best(q->ctx, q->part, q->role, score, q->options.batch, out);
+    fmal_free(&score);
+    return st;
+}
+
+static fmal_status pick_entropy(const fmal_query *q, fmal_batch *out)
+{
+    return pick_by(q, entropy, out);
+}
+
+static fmal_status pick_margin(const fmal_query *q, fmal_batch *out)
+{
+    return pick_by(q, margin, out);
+}
+
+static fmal_status pick_confidence(const fmal_query *q, fmal_batch *out)
+{
+    return pick_by(q, doubt, out);
+}
+
+static const char *const no_options[] = { NULL };
+
+const fmal_strategy fmal_strategy_entropy = {
+    .name = "entropy",
+    .summary = "samples with the largest entropy of class probabilities",
+    .score = "entropy, nats",
+    .time = "n c / P",
+    .memory = "8 n / P bytes",
+    .options = no_options,
+    .pick = pick_entropy,
+};
+
+const fmal_strategy fmal_strategy_margin = {
+    .name = "margin",
+    .summary = "samples with the smallest lead of the first class over the second",
+    .score = "minus the lead of the first class, 1",
+    .time = "n c / P",
+    .memory = "8 n / P bytes",
+    .options = no_options,
+    .pick = pick_margin,
+};
+
+const fmal_strategy fmal_strategy_confidence = {
+    .name = "confidence",
+    .summary = "samples whose most probable class is least probable",
+    .score = "1 - probability of the first class, 1",
+    .time = "n c / P",
+    .memory = "8 n / P bytes",
+    .options = no_options,
+    .pick = pick_confidence,
+};

@@ -1,0 +1,5 @@
+fmal_test(data idx RANKS 1)
+fmal_test(data cifar10 RANKS 1)
+fmal_test(data import RANKS 1)
+fmal_test(data dataset)
+fmal_test(data layout RANKS 1 2)
