@@ -40,7 +40,7 @@ bash tools/setup.sh "${setup[@]}"
 build_root=${FMAL_BUILD_ROOT:-$top/build}
 if ! { mkdir -p "$build_root" && [ -w "$build_root" ]; } 2>/dev/null; then
     build_root=${TMPDIR:-/tmp}/fmal-build-$(id -u)
-    mkdir -p -m 700 "$build_root"
+    [ -d "$build_root" ] || mkdir -m 700 "$build_root"
     [ -O "$build_root" ] || { echo "test.sh: $build_root is not yours" >&2 && exit 1; }
 fi
 build=$build_root/$name

@@ -33,6 +33,13 @@
  */
 fmal_status fmal_file_replace(const char *path, const void *data, size_t bytes);
 
+/**
+ * Let `previous` name what path names now, so that path may be replaced; nothing if
+ * path does not exist. At every moment at least one of the two is whole. Not
+ * collective.
+ */
+fmal_status fmal_file_keep(const char *path, const char *previous);
+
 /** Whether a path exists. Not collective. */
 bool fmal_file_exists(const char *path);
 
@@ -137,6 +144,15 @@ fmal_status fmal_h5_save(fmal_h5 *h, const char *path, fmal_save how);
  * @return FMAL_ERR_FORMAT saying what does not agree, before HDF5 sees the file
  */
 fmal_status fmal_h5_open_checked(const char *path, fmal_h5 **out);
+
+/**
+ * The same on all ranks: the root reads and checks the file and sends its bytes, so
+ * that all see the same content. What follows on the handle is not collective.
+ *
+ * Collective over ctx. @return as above, agreed
+ */
+fmal_status fmal_h5_open_checked_all(const fmal_ctx *ctx, const char *path,
+                                     fmal_h5 **out);
 
 /**
  * Close *h and set it to NULL; *h may be NULL.

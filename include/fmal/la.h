@@ -167,6 +167,9 @@ bool fmal_cholesky(int n, double *a);
    columns of X; L lower [r, r] row-major. Not collective. */
 void fmal_solve_right(int r, const double *l, double *x, int n);
 
+/** Let BLAS use one thread on this rank from now on: ranks are the parallelism. */
+void fmal_blas_one_thread(void);
+
 /** Name of the processor type that BLAS chose, its threads and version. */
 const char *fmal_blas_core(void);
 int fmal_blas_threads(void);

@@ -2,8 +2,8 @@
  * The loop of active learning: train, evaluate, score, pick, label, again.
  *
  * The central object is fmal_run, whose fmal_run_state holds everything that a restart
- * needs. After every round and inside long phases it calls back, so that its program can
- * save and report.
+ * needs. After every round and inside long phases it calls back, so that its program
+ * can save and report.
  *
  *     fmal_run_start(&setup, &run);             or fmal_run_resume(&setup, state, &run)
  *     st = fmal_run_rounds(run);                FMAL_OK, or FMAL_STOPPED
@@ -20,11 +20,11 @@ typedef struct fmal_run_options {
     const char *arch; /* network; borrowed */
     int hidden;       /* its hidden units */
     const fmal_strategy *strategy;
-    fmal_idx initial;            /* samples labelled at the start */
-    fmal_idx rounds;             /* batches to pick */
-    fmal_select_options select;  /* the batch and how it is picked */
-    fmal_train_options train;    /* round is set by the loop */
-    bool warm;                   /* keep the weights from round to round */
+    fmal_idx initial;           /* samples labelled at the start */
+    fmal_idx rounds;            /* batches to pick */
+    fmal_select_options select; /* the batch and how it is picked */
+    fmal_train_options train;   /* round is set by the loop */
+    bool warm;                  /* keep the weights from round to round */
     uint64_t seed;
 } fmal_run_options;
 
@@ -45,18 +45,19 @@ typedef enum fmal_stage {
     FMAL_STAGE_DONE,
 } fmal_stage;
 
-/** Everything a restart needs. Owned by the run or by who restored it; a plain value. */
+/** Everything a restart needs. Owned by the run or by who restored it; a plain value.
+ */
 typedef struct fmal_run_state {
     int64_t round; /* the one under way */
     fmal_stage stage;
-    int64_t rounds_done; /* entries of rounds */
-    fmal_round *rounds;  /* [options.rounds + 1] */
-    int64_t n_picks;     /* samples labelled so far, the initial ones first */
-    fmal_idx *picks;     /* [initial + rounds x batch], in order */
-    int64_t *first_pick; /* [options.rounds + 2]: where each round's picks begin */
-    int32_t *pick_labels;  /* [n_picks] */
-    double *pick_scores;   /* [n_picks] */
-    float *params;         /* network's parameters */
+    int64_t rounds_done;  /* entries of rounds */
+    fmal_round *rounds;   /* [options.rounds + 1] */
+    int64_t n_picks;      /* samples labelled so far, the initial ones first */
+    fmal_idx *picks;      /* [initial + rounds x batch], in order */
+    int64_t *first_pick;  /* [options.rounds + 2]: where each round's picks begin */
+    int32_t *pick_labels; /* [n_picks] */
+    double *pick_scores;  /* [n_picks] */
+    float *params;        /* network's parameters */
     fmal_idx n_params;
     float *optimiser; /* its state, if a training is under way */
     fmal_idx n_optimiser;
@@ -119,8 +120,8 @@ fmal_status fmal_run_resume(const fmal_run_setup *setup, const fmal_run_state *s
  * All rounds that are left.
  *
  * Collective.
- * @return FMAL_STOPPED after saving, when asked to stop; what training, selection and the
- *         hooks return
+ * @return FMAL_STOPPED after saving, when asked to stop; what training, selection and
+ * the hooks return
  */
 fmal_status fmal_run_rounds(fmal_run *run);
 

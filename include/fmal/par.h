@@ -194,8 +194,8 @@ enum { FMAL_FLAG_BITS = 4 };
  * @param score    [n], of this rank; borrowed; -INFINITY (or INFINITY with smallest)
  * marks what is no candidate
  * @param index_g  [n], their global indices, ascending; borrowed
- * @param flag     FMAL_FLAG_BITS bits; on return those set on any rank (a request to stop travels
- *                 with the reduction); may be NULL on all ranks
+ * @param flag     FMAL_FLAG_BITS bits; on return those set on any rank (a request to
+ * stop travels with the reduction); may be NULL on all ranks
  * @return FMAL_ERR_NUMERIC naming a sample whose score is NaN, agreed
  */
 fmal_status fmal_argbest(const fmal_ctx *ctx, const double *score,

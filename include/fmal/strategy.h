@@ -1,8 +1,8 @@
 /**
  * Query strategies: given features and class probabilities of a pool, pick a batch.
  *
- * A strategy is a const struct with a name, a line of description, the options it honours
- * and one function. Adding one means a new file and a line in the registry.
+ * A strategy is a const struct with a name, a line of description, the options it
+ * honours and one function. Adding one means a new file and a line in the registry.
  *
  *     fmal_strategy_pick(fmal_strategy_at(choice), &query, &batch);
  */
@@ -18,10 +18,10 @@ typedef struct fmal_keeper {
     /* Save the steps so far. Collective; returns an agreed status. NULL: never. */
     fmal_status (*save)(void *arg, const fmal_select_state *state);
     void *arg;
-    double every_seconds;             /* between saves; 0: not by time */
-    fmal_idx every_steps;             /* between saves; 0: not by steps */
-    fmal_stop *stop;                  /* NULL: never stop early */
-    const fmal_select_state *resume;  /* NULL: start at the beginning */
+    double every_seconds;            /* between saves; 0: not by time */
+    fmal_idx every_steps;            /* between saves; 0: not by steps */
+    fmal_stop *stop;                 /* NULL: never stop early */
+    const fmal_select_state *resume; /* NULL: start at the beginning */
 } fmal_keeper;
 
 /** What to pick from and how, this rank's share. A plain value; all is borrowed. */
@@ -45,8 +45,8 @@ typedef struct fmal_batch {
     fmal_idx *index; /* [n] global, in the order picked */
     double *score;   /* [n] by which they were picked; larger is better */
     bool has_objective;
-    double before, after;         /* tr(M^-1 F) without the batch and with it */
-    fmal_idx forward, backward;   /* steps */
+    double before, after;       /* tr(M^-1 F) without the batch and with it */
+    fmal_idx forward, backward; /* steps */
     fmal_idx refreshes;
 } fmal_batch;
 
@@ -77,7 +77,8 @@ bool fmal_strategy_honours(const fmal_strategy *strategy, const char *option);
  *
  * @param[out] out  the same on every rank
  * @return FMAL_STOPPED after saving, when asked to stop; FMAL_ERR_ARG: a batch of 0 or
- *         larger than the number of candidates; FMAL_ERR_NUMERIC, FMAL_ERR_NOMEM; agreed
+ *         larger than the number of candidates; FMAL_ERR_NUMERIC, FMAL_ERR_NOMEM;
+ * agreed
  */
 fmal_status fmal_strategy_pick(const fmal_strategy *strategy, const fmal_query *query,
                                fmal_batch *out);
@@ -86,8 +87,8 @@ fmal_status fmal_strategy_pick(const fmal_strategy *strategy, const fmal_query *
 void fmal_batch_clear(fmal_batch *batch);
 
 /**
- * The k candidates with the smallest random keys: a draw without replacement that depends
- * on (seed, purpose, round) and the samples' indices alone. Collective.
+ * The k candidates with the smallest random keys: a draw without replacement that
+ * depends on (seed, purpose, round) and the samples' indices alone. Collective.
  *
  * @param role  [part->count]; candidates are drawn
  * @param[out] out  cleared by the caller; score holds 1 - key

@@ -264,8 +264,9 @@ static fmal_status read_classes(fmal_h5 *h, fmal_layout *l, char **names)
         info.kind == FMAL_H5_STRING && info.bytes >= 1 && info.bytes <= MAX_NAME_BYTES;
     if ((!text && info.kind != FMAL_H5_INTEGER) || info.ndims != 1 ||
         info.dims[0] < 2 || info.dims[0] > FMAL_MAX_CLASSES)
-        return refuse(h, "/classes", &info, "the names of 2 to %d classes",
-                      FMAL_MAX_CLASSES);
+        return refuse(h, "/classes", &info,
+                      "the names of 2 to %d classes, each of less than %d bytes",
+                      FMAL_MAX_CLASSES, MAX_NAME_BYTES);
     l->classes = (int) info.dims[0];
     for (int k = 0; k < l->classes && st == FMAL_OK; k++)
         st = append_name(h, k, &all, &l->name_bytes);

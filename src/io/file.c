@@ -112,6 +112,27 @@ fmal_status fmal_file_replace(const char *path, const void *data, size_t bytes)
     return FMAL_OK;
 }
 
+fmal_status fmal_file_keep(const char *path, const char *previous)
+{
+    char temporary[4096];
+
+    if (!fmal_file_exists(path))
+        return FMAL_OK;
+    snprintf(temporary, sizeof temporary, "%s.new", previous);
+    unlink(temporary);
+    if (link(path, temporary) == 0) {
+        if (rename(temporary, previous) == 0) {
+            unlink(temporary); /* both names were one file already: rename did nothing */
+            return FMAL_OK;
+        }
+        unlink(temporary);
+    } else if (rename(path, previous) == 0) { /* a file system without hard links */
+        return FMAL_OK;
+    }
+    return FMAL_FAIL(FMAL_ERR_IO, "%s: cannot keep it as %s: %s", path, previous,
+                     strerror(errno));
+}
+
 fmal_status fmal_file_read(const char *path, size_t limit, char **data, size_t *bytes)
 {
     struct stat s;

@@ -7,8 +7,8 @@
 static fmal_status put(fmal_h5 *h, const char *object, const char *name, hid_t type,
                        const void *value)
 {
-    hid_t at = H5Oopen(h->file, object, H5P_DEFAULT);
     hid_t space = H5Screate(H5S_SCALAR);
+    hid_t at = H5Oopen(h->file, object, H5P_DEFAULT);
     fmal_status st = FMAL_OK;
 
     if (at >= 0 && H5Aexists(at, name) > 0)

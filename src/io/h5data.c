@@ -98,7 +98,7 @@ void fmal_h5_info_of(fmal_h5 *h, const char *name, fmal_h5_info *info)
  */
 
 typedef struct {
-    hid_t set, space, transfer, type;
+    hid_t set, space, type;
     hsize_t dims[H5S_MAX_RANK];
     int ndims;
     size_t row_bytes;
@@ -115,15 +115,11 @@ static fmal_status job_open(fmal_h5 *h, const char *name, fmal_type type, row_jo
     job->row_bytes = fmal_h5_type_bytes(type);
     for (int i = 1; i < job->ndims; i++)
         job->row_bytes *= job->dims[i];
-    job->transfer = H5Pcreate(H5P_DATASET_XFER);
-    if (h->parallel)
-        H5Pset_dxpl_mpio(job->transfer, H5FD_MPIO_COLLECTIVE);
     return FMAL_OK;
 }
 
 static void job_close(row_job *job)
 {
-    H5Pclose(job->transfer);
     H5Sclose(job->space);
     H5Dclose(job->set);
 }
@@ -155,17 +151,15 @@ fmal_status fmal_h5_read_rows(fmal_h5 *h, const char *name, fmal_type type,
 
     FMAL_TRY(job_open(h, name, type, &job)); /* same verdict everywhere: metadata */
     fmal_idx piece = (fmal_idx) (PIECE_BYTES / (job.row_bytes + 1)) + 1;
-    double rounds = (double) ((count + piece - 1) / piece);
-    if (h->parallel)
-        fmal_max_f64(&h->ctx, &rounds, 1);
-    for (fmal_idx r = 0; r < (fmal_idx) rounds; r++) {
-        fmal_idx at = r * piece < count ? r * piece : count;
-        fmal_idx n = count - at < piece ? count - at : piece;
-        hid_t memory = select_rows(&job, first + at, n);
+    for (fmal_idx at = 0; at < count && st == FMAL_OK; at += piece) {
+        hid_t memory =
+            select_rows(&job, first + at, count - at < piece ? count - at : piece);
 
-        if (H5Dread(job.set, job.type, memory, job.space, job.transfer,
-                    (char *) out + (size_t) at * job.row_bytes) < 0 &&
-            st == FMAL_OK)
+        /* Each rank by itself: their rows are apart, so there is nothing to merge, and
+           where one rank meets a damaged chunk, a collective read would leave the
+           others waiting for it. */
+        if (H5Dread(job.set, job.type, memory, job.space, H5P_DEFAULT,
+                    (char *) out + (size_t) at * job.row_bytes) < 0)
             st = failed(h, "read", name);
         H5Sclose(memory);
     }
@@ -267,11 +261,11 @@ fmal_status fmal_h5_read_text_at(fmal_h5 *h, const char *name, fmal_idx at, char
 /* ---- Writing ------------------------------------------------------------------------
  */
 
-static hid_t string_type(void)
+static hid_t string_type(size_t bytes)
 {
     hid_t type = H5Tcopy(H5T_C_S1);
 
-    H5Tset_size(type, H5T_VARIABLE);
+    H5Tset_size(type, bytes);
     H5Tset_cset(type, H5T_CSET_UTF8);
     return type;
 }
@@ -290,7 +284,7 @@ static hid_t file_type(fmal_type type)
     case FMAL_F64:
         return H5Tcopy(H5T_IEEE_F64LE);
     default:
-        return string_type();
+        return string_type(H5T_VARIABLE);
     }
 }
 
@@ -328,11 +322,10 @@ static fmal_status label(fmal_h5 *h, const fmal_h5_spec *spec, hid_t set)
     return FMAL_OK;
 }
 
-fmal_status fmal_h5_create_rows(fmal_h5 *h, const fmal_h5_spec *spec)
+static fmal_status create(fmal_h5 *h, const fmal_h5_spec *spec, hid_t type)
 {
     hsize_t dims[FMAL_MAX_DIMS];
     hid_t links = H5Pcreate(H5P_LINK_CREATE), list = creation_list(spec);
-    hid_t type = file_type(spec->type);
     fmal_status st;
 
     for (int i = 0; i < spec->ndims; i++)
@@ -345,28 +338,77 @@ fmal_status fmal_h5_create_rows(fmal_h5 *h, const fmal_h5_spec *spec)
     if (set >= 0)
         H5Dclose(set);
     H5Sclose(space);
-    H5Tclose(type);
     H5Pclose(list);
     H5Pclose(links);
     return st;
 }
 
-fmal_status fmal_h5_write(fmal_h5 *h, const fmal_h5_spec *spec, const void *data)
+fmal_status fmal_h5_create_rows(fmal_h5 *h, const fmal_h5_spec *spec)
+{
+    hid_t type = file_type(spec->type);
+    fmal_status st = create(h, spec, type);
+
+    H5Tclose(type);
+    return st;
+}
+
+static fmal_idx element_count(const fmal_h5_spec *spec)
+{
+    fmal_idx n = 1;
+
+    for (int i = 0; i < spec->ndims; i++)
+        n *= spec->dims[i];
+    return n;
+}
+
+/* Fill a dataset with data of a type in memory. */
+static fmal_status fill(fmal_h5 *h, const fmal_h5_spec *spec, hid_t type,
+                        const void *data)
 {
     fmal_status st = FMAL_OK;
 
-    FMAL_TRY(fmal_h5_create_rows(h, spec));
-    for (int i = 0; i < spec->ndims; i++)
-        if (spec->dims[i] == 0)
-            return FMAL_OK;
+    if (element_count(spec) == 0)
+        return FMAL_OK;
     hid_t set = H5Dopen2(h->file, spec->name, H5P_DEFAULT);
-    hid_t type = spec->type == FMAL_STR ? string_type()
-                                        : H5Tcopy(fmal_h5_memory_type(spec->type));
-    if (set < 0 || H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
+    if (set < 0)
+        return failed(h, "open", spec->name);
+    if (H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
         st = failed(h, "write", spec->name);
-    H5Tclose(type);
     H5Dclose(set);
     return st;
+}
+
+/* Strings are stored at the length of the longest. HDF5 1.10 keeps strings of variable
+ * length in a heap that it reads without checks: one damaged byte there, and opening
+ * the file crashes or never ends. */
+static fmal_status write_strings(fmal_h5 *h, const fmal_h5_spec *spec,
+                                 const char *const *text)
+{
+    fmal_idx n = element_count(spec);
+    size_t bytes = 1;
+    char *packed = NULL;
+
+    for (fmal_idx i = 0; i < n; i++)
+        if (strlen(text[i]) >= bytes)
+            bytes = strlen(text[i]) + 1;
+    FMAL_TRY(fmal_alloc(&packed, n, bytes));
+    for (fmal_idx i = 0; i < n; i++)
+        memcpy(packed + (size_t) i * bytes, text[i], strlen(text[i]));
+    hid_t type = string_type(bytes);
+    fmal_status st = create(h, spec, type);
+    if (st == FMAL_OK)
+        st = fill(h, spec, type, packed);
+    H5Tclose(type);
+    fmal_free(&packed);
+    return st;
+}
+
+fmal_status fmal_h5_write(fmal_h5 *h, const fmal_h5_spec *spec, const void *data)
+{
+    if (spec->type == FMAL_STR)
+        return write_strings(h, spec, data);
+    FMAL_TRY(fmal_h5_create_rows(h, spec));
+    return fill(h, spec, fmal_h5_memory_type(spec->type), data);
 }
 
 fmal_status fmal_h5_write_rows(fmal_h5 *h, const char *name, fmal_type type,
@@ -377,7 +419,7 @@ fmal_status fmal_h5_write_rows(fmal_h5 *h, const char *name, fmal_type type,
 
     FMAL_TRY(job_open(h, name, type, &job));
     hid_t memory = select_rows(&job, first, count);
-    if (H5Dwrite(job.set, job.type, memory, job.space, job.transfer, data) < 0)
+    if (H5Dwrite(job.set, job.type, memory, job.space, H5P_DEFAULT, data) < 0)
         st = failed(h, "write", name);
     H5Sclose(memory);
     job_close(&job);

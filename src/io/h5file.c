@@ -64,7 +64,7 @@ static fmal_status cannot_open(const char *path, int error)
 {
     const char *why = fmal_h5_reason();
 
-    if (error == EAGAIN || error == EWOULDBLOCK || strstr(why, "lock"))
+    if (error == EAGAIN || error == EWOULDBLOCK || strstr(why, "unable to lock"))
         return FMAL_FAIL(FMAL_ERR_IO,
                          "%s: locked by another process (%s); wait for it, or set "
                          "HDF5_USE_FILE_LOCKING=FALSE on a file system without locks",
@@ -110,11 +110,11 @@ fmal_status fmal_h5_open_all(const fmal_ctx *ctx, const char *path, fmal_h5 **ou
     H5Pset_fapl_mpio(list, ctx->comm, MPI_INFO_NULL);
     H5Pset_all_coll_metadata_ops(list, 1);
     hid_t file = H5Fopen(path, H5F_ACC_RDONLY, list);
-    H5Pclose(list);
     if (file < 0)
         st = cannot_open(path, 0);
     else
         st = handle_create(file, path, &h);
+    H5Pclose(list);
     if ((st = fmal_agree(ctx, st)) != FMAL_OK)
         return st; /* h, if any, stays open: closing takes all ranks */
     h->parallel = true;
@@ -226,6 +226,44 @@ fmal_status fmal_h5_open_checked(const char *path, fmal_h5 **out)
     fmal_free(&data);
     FMAL_TRY(st);
     return fmal_h5_open(path, out);
+}
+
+/* Open a file whose bytes are in memory. HDF5 copies them. */
+static fmal_status open_bytes(const char *path, char *data, size_t bytes, fmal_h5 **out)
+{
+    hid_t list = access_list();
+
+    H5Pset_fapl_core(list, 1 << 20, 0);
+    H5Pset_file_image(list, data, bytes);
+    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, list);
+    fmal_status st = file < 0 ? cannot_open(path, 0) : handle_create(file, path, out);
+    H5Pclose(list);
+    return st;
+}
+
+fmal_status fmal_h5_open_checked_all(const fmal_ctx *ctx, const char *path, fmal_h5 **out)
+{
+    char *data = NULL;
+    size_t bytes = 0;
+    fmal_status st = FMAL_OK;
+
+    if (ctx->rank == 0)
+        st = fmal_file_read(path, (size_t) 1 << 40, &data, &bytes);
+    if (ctx->rank == 0 && st == FMAL_OK)
+        st = check_head(path, data, bytes);
+    if ((st = fmal_agree_root(ctx, st)) != FMAL_OK)
+        goto done;
+    fmal_bcast(ctx, &bytes, sizeof bytes, 0);
+    if (ctx->rank != 0)
+        st = fmal_alloc(&data, (fmal_idx) bytes, 1);
+    if ((st = fmal_agree(ctx, st)) != FMAL_OK)
+        goto done;
+    fmal_bcast(ctx, data, bytes, 0);
+    st = fmal_agree(ctx,
+                    open_bytes(path, data + HEAD_BYTES, bytes - HEAD_BYTES, out));
+done:
+    fmal_free(&data);
+    return st;
 }
 
 fmal_status fmal_h5_close(fmal_h5 **h)

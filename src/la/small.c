@@ -41,6 +41,11 @@ void fmal_solve_right(int r, const double *l, double *x, int n)
                 1, l, r, x, n);
 }
 
+void fmal_blas_one_thread(void)
+{
+    openblas_set_num_threads(1);
+}
+
 const char *fmal_blas_core(void)
 {
     return openblas_get_corename();

@@ -1,9 +1,9 @@
 /*
- * A run is a list of stages: train (round 0), pick, train (round 1), pick, train, ... The
- * state says which one is under way; a stage that is begun again from a saved state does
- * what it would have done, to the bit: training continues after the last finished epoch, a
- * selection after its last refresh, and everything random is keyed by (seed, purpose,
- * round, sample).
+ * A run is a list of stages: train (round 0), pick, train (round 1), pick, train, ...
+ * The state says which one is under way; a stage that is begun again from a saved state
+ * does what it would have done, to the bit: training continues after the last finished
+ * epoch, a selection after its last refresh, and everything random is keyed by (seed,
+ * purpose, round, sample).
  */
 #include "loop_impl.h"
 #include "fmal/clock.h"
@@ -81,8 +81,9 @@ static fmal_status label_batch(fmal_run *run, const fmal_batch *batch)
     const fmal_split *train = &run->setup.set->train;
     fmal_run_state *s = &run->state;
 
-    FMAL_TRY(fmal_fetch_rows(run->setup.ctx, &train->part, train->labels, sizeof(int32_t),
-                             batch->index, batch->n, s->pick_labels + s->n_picks));
+    FMAL_TRY(fmal_fetch_rows(run->setup.ctx, &train->part, train->labels,
+                             sizeof(int32_t), batch->index, batch->n,
+                             s->pick_labels + s->n_picks));
     for (fmal_idx i = 0; i < batch->n; i++) {
         s->picks[s->n_picks + i] = batch->index[i];
         s->pick_scores[s->n_picks + i] = batch->score[i];
@@ -208,7 +209,8 @@ static void set_weights(fmal_run *run)
     if (s->epochs == 0 && (s->round == 0 || !o->warm))
         fmal_net_init(run->net, o->seed, (uint32_t) s->round);
     else if (s->params)
-        memcpy(fmal_net_params(run->net), s->params, sizeof(float) * (size_t) s->n_params);
+        memcpy(fmal_net_params(run->net), s->params,
+               sizeof(float) * (size_t) s->n_params);
 }
 
 static fmal_status make_trainer(fmal_run *run, fmal_trainer **trainer)
@@ -250,7 +252,8 @@ static fmal_status save_training(fmal_run *run, fmal_trainer *trainer)
     return save(run);
 }
 
-/* Whether to save or stop now, the same on every rank: FMAL_STOP_* bits, or SAVE_DUE. */
+/* Whether to save or stop now, the same on every rank: FMAL_STOP_* bits, or SAVE_DUE.
+ */
 enum { SAVE_DUE = 8 };
 
 static int look_up(fmal_run *run, double last_save)
@@ -385,12 +388,11 @@ static fmal_status check_sizes(const fmal_run_setup *setup)
         known += train->labels[i] >= 0;
     known = fmal_sum_one(setup->ctx, known);
     if (wanted > known)
-        return FMAL_FAIL(FMAL_ERR_ARG,
-                         "%" PRId64 " initial samples and %" PRId64 " rounds of %" PRId64
-                         " are %" PRId64 " labels; %s has %" PRId64
-                         " training samples with a label",
-                         o->initial, o->rounds, o->select.batch, wanted, setup->set->path,
-                         known);
+        return FMAL_FAIL(
+            FMAL_ERR_ARG,
+            "%" PRId64 " initial samples and %" PRId64 " rounds of %" PRId64
+            " are %" PRId64 " labels; %s has %" PRId64 " training samples with a label",
+            o->initial, o->rounds, o->select.batch, wanted, setup->set->path, known);
     return FMAL_OK;
 }
 

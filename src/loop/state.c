@@ -25,7 +25,8 @@ void fmal_select_state_clear(fmal_select_state *s)
     fmal_free(&s->loss);
 }
 
-fmal_status fmal_select_state_copy(const fmal_select_state *from, fmal_select_state *out)
+fmal_status fmal_select_state_copy(const fmal_select_state *from,
+                                   fmal_select_state *out)
 {
     fmal_select_state s = *from;
     fmal_status st;

@@ -39,7 +39,8 @@ static void show(fmal_progress *progress, const fmal_selector *s)
         snprintf(note, sizeof note, "removing, loss %.4g",
                  state->loss[state->n_removed - 1]);
     else
-        snprintf(note, sizeof note, "adding, gain %.4g", state->gain[state->n_added - 1]);
+        snprintf(note, sizeof note, "adding, gain %.4g",
+                 state->gain[state->n_added - 1]);
     fmal_progress_at(progress, fmal_selector_done(s), note);
 }
 
@@ -82,7 +83,8 @@ static fmal_status run_search(const fmal_query *q, const fmal_factor *factor,
     fmal_status st;
 
     if (q->keeper.resume)
-        st = fmal_selector_restore(&problem, &q->options, q->keeper.resume, q->phases, &s);
+        st = fmal_selector_restore(&problem, &q->options, q->keeper.resume, q->phases,
+                                   &s);
     else
         st = fmal_selector_create(&problem, &q->options, q->phases, &s);
     if (st == FMAL_OK)
@@ -107,8 +109,8 @@ static fmal_status pick_bait(const fmal_query *q, fmal_batch *out)
 {
     fmal_factor *factor = NULL;
 
-    FMAL_TRY(fmal_factor_kron(q->ctx, q->part, q->features, q->probs, q->d, q->c,
-                              &factor));
+    FMAL_TRY(
+        fmal_factor_kron(q->ctx, q->part, q->features, q->probs, q->d, q->c, &factor));
     fmal_status st = run_search(q, factor, out);
     fmal_factor_destroy(&factor);
     return st;
@@ -121,7 +123,8 @@ const fmal_strategy fmal_strategy_bait = {
     .name = "bait",
     .summary = "the batch that makes tr(M^-1 F) small: BAIT, exact (Ash et al. 2021)",
     .score = "fall of tr(M^-1 F) when added, 1",
-    .time = "2.5 n c^2 d^2 / P flops once, then 4 n c^2 d / P a step, 2 k steps and k removals",
+    .time = "2.5 n c^2 d^2 / P flops once, then 4 n c^2 d / P a step, 2 k steps and k "
+            "removals",
     .memory = "n (4 d + 12 c + 8 c^2) / P + 32 D^2 / (ranks of the grid) bytes",
     .options = bait_options,
     .pick = pick_bait,

@@ -6,7 +6,8 @@
 
 #define ALL_STRATEGIES(X) X(random) X(entropy) X(margin) X(confidence) X(bait)
 
-/* Names are spelt here too, since C has no way to read them from other files' objects. */
+/* Names are spelt here too, since C has no way to read them from other files' objects.
+ */
 const char *const fmal_strategy_names[] = {
 #define NAME(name) #name,
     ALL_STRATEGIES(NAME)

@@ -1,6 +1,6 @@
 /*
- * Uncertainty of the model's own prediction (Settles 2009, section 3.1): the samples whose
- * class probabilities p are least decided.
+ * Uncertainty of the model's own prediction (Settles 2009, section 3.1): the samples
+ * whose class probabilities p are least decided.
  */
 #include "strategy_impl.h"
 #include "fmal/mem.h"
@@ -45,8 +45,8 @@ static double doubt(const double *p, int c)
     return 1 - first;
 }
 
-static fmal_status pick_by(const fmal_query *q, double (*uncertainty)(const double *, int),
-                           fmal_batch *out)
+static fmal_status pick_by(const fmal_query *q,
+                           double (*uncertainty)(const double *, int), fmal_batch *out)
 {
     double *score = NULL;
     fmal_status st = fmal_agree(q->ctx, FMAL_ALLOC(&score, q->part->count));

@@ -77,9 +77,9 @@ static void test_typed(fmal_test *t)
 
 static void test_strdup(fmal_test *t)
 {
-    static const char *const words[] = { "", "a",
-                                         "sixty-four bytes of text are just "
-                                         "one more than what fits in a line" };
+    static const char *const words[] = {
+        "", "a", "sixty-four bytes of text: one more than fits in a cache line..."
+    };
 
     for (int i = 0; i < FMAL_COUNT(words); i++) {
         char *copy = fmal_strdup(words[i]);

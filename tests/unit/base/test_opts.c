@@ -39,7 +39,7 @@ static const fmal_opt table[] = {
       .help = "files" },
     { "out", 0, FMAL_OPT_STRING, offsetof(struct values, required), .arg = "FILE",
       .help = "where to", .required = true },
-    { NULL },
+    { .name = NULL },
 };
 
 static const double exact = 0.1 + 0.2; /* not 0.3 */
@@ -396,7 +396,7 @@ static void test_bad_default(fmal_test *t)
     static const fmal_opt broken[] = {
         { "files", 0, FMAL_OPT_LIST, offsetof(struct values, files), .def = "a b" },
         { "batch", 0, FMAL_OPT_INT, offsetof(struct values, batch), .def = "none" },
-        { NULL },
+        { .name = NULL },
     };
     struct values v = { 0 };
     fmal_opts *o = NULL;

@@ -31,7 +31,7 @@ static const fmal_opt table[] = {
       .choices = strategies, .help = "how" },
     { "files", 0, FMAL_OPT_LIST, offsetof(struct values, files), .def = "d1 d2 d3",
       .help = "files" },
-    { NULL },
+    { .name = NULL },
 };
 
 static const char *const sections[] = { "select", "run", NULL };

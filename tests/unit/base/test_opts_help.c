@@ -26,7 +26,7 @@ static const fmal_opt table[] = {
     { "unbroken", 0, FMAL_OPT_LIST, 0,
       .help = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx "
               "after" },
-    { NULL },
+    { .name = NULL },
 };
 
 typedef void printer(const fmal_opt *table, FILE *to);

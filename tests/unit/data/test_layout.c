@@ -424,7 +424,7 @@ static const struct {
     { "many classes", many_classes, { "/classes: i32 [100001]", "2 to 100000" } },
     { "classes a scalar", classes_scalar, { "/classes: text []; wanted" } },
     { "classes f32", classes_f32, { "/classes: f32 [3]; wanted the names" } },
-    { "a long name", name_too_long, { "/classes", "class 1", "too long" } },
+    { "a long name", name_too_long, { "/classes: text [3]", "less than 1024 bytes" } },
     { "a name that clears", name_control, { "/classes", "class 2", "print" } },
     { "a name in Latin-1", name_not_utf8, { "/classes", "class 0", "UTF-8" } },
     { "one mean for two", mean_short, { "/mean: f32 [1]; wanted f32 [2]" } },

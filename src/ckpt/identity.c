@@ -1,0 +1,46 @@
+#include "ckpt_impl.h"
+#include "fmal/mem.h"
+#include "fmal/opts.h"
+
+#include <string.h>
+
+fmal_status fmal_identity_write(fmal_h5 *h, const fmal_identity *id)
+{
+    FMAL_TRY(fmal_h5_write_text(h, "/configuration/given", id->given,
+                                "options as the user gave them, key = value lines"));
+    FMAL_TRY(fmal_h5_write_text(h, "/configuration/resolved", id->resolved,
+                                "every option with the value in force"));
+    FMAL_TRY(fmal_h5_write_text(h, "/configuration/fixed", id->fixed,
+                                "options that must be the same at every start"));
+    FMAL_TRY(fmal_h5_write_text(h, "/input/path", id->input,
+                                "the data set or pool this belongs to"));
+    return fmal_h5_write_text(h, "/input/checksum", id->checksum,
+                              "XXH3-128 of its content, over blocks of samples");
+}
+
+static fmal_status compare_text(fmal_h5 *h, const char *name, const char *now,
+                                bool is_options)
+{
+    char *before = NULL, message[1200];
+    fmal_status st = fmal_h5_read_text(h, name, &before);
+
+    if (st != FMAL_OK)
+        return st;
+    if (is_options && fmal_opts_differ(before, now, message, sizeof message))
+        st = FMAL_FAIL(FMAL_ERR_MISMATCH,
+                       "%s: belongs to another configuration: %s; start with the old "
+                       "value, or in another place",
+                       fmal_h5_path(h), message);
+    else if (!is_options && strcmp(before, now) != 0)
+        st = FMAL_FAIL(FMAL_ERR_MISMATCH,
+                       "%s: belongs to other data: the checksum was %s, now %s",
+                       fmal_h5_path(h), before, now);
+    fmal_free(&before);
+    return st;
+}
+
+fmal_status fmal_identity_compare(fmal_h5 *h, const fmal_identity *id)
+{
+    FMAL_TRY(compare_text(h, "/configuration/fixed", id->fixed, true));
+    return compare_text(h, "/input/checksum", id->checksum, false);
+}

@@ -1,0 +1,282 @@
+/* What a checkpoint holds, dataset by dataset; docs/formats.md lists it for readers. */
+#include "ckpt_impl.h"
+#include "fmal/mem.h"
+
+#include <string.h>
+
+fmal_status fmal_ckpt_array(fmal_h5 *h, const char *name, fmal_type type, size_t size,
+                            void *out, fmal_idx *n)
+{
+    fmal_h5_info info;
+    void *data = NULL;
+
+    fmal_h5_info_of(h, name, &info);
+    if (!info.exists || info.ndims != 1 || info.dims[0] < 0 ||
+        info.kind == FMAL_H5_STRING || info.kind == FMAL_H5_OTHER)
+        return FMAL_FAIL(FMAL_ERR_FORMAT, "%s: %s is missing or no array of numbers",
+                         fmal_h5_path(h), name);
+    FMAL_TRY(fmal_alloc(&data, info.dims[0], size));
+    fmal_status st = info.dims[0] > 0 ? fmal_h5_read(h, name, type, data) : FMAL_OK;
+    if (st != FMAL_OK) {
+        fmal_free(&data);
+        return st;
+    }
+    memcpy(out, &data, sizeof data);
+    *n = info.dims[0];
+    return FMAL_OK;
+}
+
+/* The same, of a length that is known. */
+static fmal_status exact_array(fmal_h5 *h, const char *name, fmal_type type,
+                               size_t size, void *out, fmal_idx want)
+{
+    fmal_idx n = 0;
+
+    FMAL_TRY(fmal_ckpt_array(h, name, type, size, out, &n));
+    if (n != want)
+        return FMAL_FAIL(FMAL_ERR_FORMAT, "%s: %s has %lld elements, wanted %lld",
+                         fmal_h5_path(h), name, (long long) n, (long long) want);
+    return FMAL_OK;
+}
+
+static fmal_status write_array(fmal_h5 *h, const char *name, fmal_type type, fmal_idx n,
+                               const char *label, const char *long_name,
+                               const char *units, const void *data)
+{
+    fmal_h5_spec spec = { .name = name,
+                          .type = type,
+                          .ndims = 1,
+                          .dims = { n },
+                          .label = { label },
+                          .long_name = long_name,
+                          .units = units };
+
+    return fmal_h5_write(h, &spec, data);
+}
+
+/* ---- A selection ---- */
+
+fmal_status fmal_selection_write(fmal_h5 *h, const fmal_select_state *s)
+{
+    FMAL_TRY(write_array(h, "/selection/added", FMAL_I64, s->n_added, "step",
+                         "samples added so far, in order", "sample index", s->added));
+    FMAL_TRY(write_array(h, "/selection/gain", FMAL_F64, s->n_added, "step",
+                         "fall of tr(M^-1 F) at each addition", NULL, s->gain));
+    FMAL_TRY(write_array(h, "/selection/removed", FMAL_I64, s->n_removed, "step",
+                         "samples removed again so far, in order", "sample index",
+                         s->removed));
+    FMAL_TRY(write_array(h, "/selection/loss", FMAL_F64, s->n_removed, "step",
+                         "rise of tr(M^-1 F) at each removal", NULL, s->loss));
+    FMAL_TRY(fmal_h5_attr_i64(h, "/selection", "refresh_step", s->refresh_step));
+    FMAL_TRY(fmal_h5_attr_f64(h, "/selection", "refresh_score", s->refresh_score));
+    return fmal_h5_attr_f64(h, "/selection", "objective_before", s->before);
+}
+
+fmal_status fmal_selection_read(fmal_h5 *h, fmal_select_state *out)
+{
+    fmal_select_state s = { 0 };
+    fmal_status st;
+
+    st = fmal_ckpt_array(h, "/selection/added", FMAL_I64, 8, &s.added, &s.n_added);
+    if (st == FMAL_OK)
+        st = exact_array(h, "/selection/gain", FMAL_F64, 8, &s.gain, s.n_added);
+    if (st == FMAL_OK)
+        st = fmal_ckpt_array(h, "/selection/removed", FMAL_I64, 8, &s.removed,
+                             &s.n_removed);
+    if (st == FMAL_OK)
+        st = exact_array(h, "/selection/loss", FMAL_F64, 8, &s.loss, s.n_removed);
+    if (st == FMAL_OK)
+        st = fmal_h5_get_i64(h, "/selection", "refresh_step", &s.refresh_step);
+    if (st == FMAL_OK)
+        st = fmal_h5_get_f64(h, "/selection", "refresh_score", &s.refresh_score);
+    if (st == FMAL_OK)
+        st = fmal_h5_get_f64(h, "/selection", "objective_before", &s.before);
+    if (st != FMAL_OK)
+        fmal_ckpt_clear_select(&s);
+    else
+        *out = s;
+    return st;
+}
+
+void fmal_ckpt_clear_select(fmal_select_state *s)
+{
+    fmal_free(&s->added);
+    fmal_free(&s->gain);
+    fmal_free(&s->removed);
+    fmal_free(&s->loss);
+}
+
+/* ---- Rounds: a struct of numbers as one dataset a number ---- */
+
+typedef struct {
+    const char *name, *long_name, *units;
+    size_t offset;
+    bool integer;
+} column;
+
+static const column columns[] = {
+    { "/rounds/labelled", "samples the model was trained on", "samples",
+      offsetof(fmal_round, labelled), true },
+    { "/rounds/epochs", "epochs it was trained for", "epochs",
+      offsetof(fmal_round, epochs), true },
+    { "/rounds/train_accuracy", "share right over the last epoch", NULL,
+      offsetof(fmal_round, train_accuracy), false },
+    { "/rounds/train_loss", "mean cross-entropy over the last epoch", "nat",
+      offsetof(fmal_round, train_loss), false },
+    { "/rounds/test_accuracy", "share right on the test split", NULL,
+      offsetof(fmal_round, test_accuracy), false },
+    { "/rounds/test_loss", "mean cross-entropy on the test split", "nat",
+      offsetof(fmal_round, test_loss), false },
+    { "/rounds/objective_before", "tr(M^-1 F) without the round's batch", NULL,
+      offsetof(fmal_round, before), false },
+    { "/rounds/objective_after", "tr(M^-1 F) with it", NULL,
+      offsetof(fmal_round, after), false },
+    { "/rounds/seconds_pick", "wall time of scoring and picking", "s",
+      offsetof(fmal_round, seconds_pick), false },
+    { "/rounds/seconds_train", "wall time of training and evaluation", "s",
+      offsetof(fmal_round, seconds_train), false },
+};
+
+/* Rounds in the file: those done, and the pick of the one under way. */
+static fmal_idx rounds_kept(const fmal_run_state *s)
+{
+    return s->stage == FMAL_STAGE_TRAIN ? s->rounds_done + 1 : s->rounds_done;
+}
+
+static fmal_status write_rounds(fmal_h5 *h, const fmal_run_state *s)
+{
+    fmal_idx n = rounds_kept(s);
+    int64_t *values = NULL; /* a double is as wide */
+    fmal_status st = FMAL_ALLOC(&values, n);
+
+    for (int i = 0; i < FMAL_COUNT(columns) && st == FMAL_OK; i++) {
+        for (fmal_idx r = 0; r < n; r++)
+            memcpy(&values[r], (const char *) &s->rounds[r] + columns[i].offset, 8);
+        st = write_array(h, columns[i].name, columns[i].integer ? FMAL_I64 : FMAL_F64,
+                         n, "round", columns[i].long_name, columns[i].units, values);
+    }
+    fmal_free(&values);
+    return st;
+}
+
+static fmal_status read_rounds(fmal_h5 *h, fmal_run_state *s)
+{
+    fmal_idx n = rounds_kept(s);
+
+    FMAL_TRY(FMAL_ALLOC(&s->rounds, n));
+    for (int i = 0; i < FMAL_COUNT(columns); i++) {
+        int64_t *values = NULL;
+        fmal_status st =
+            exact_array(h, columns[i].name, columns[i].integer ? FMAL_I64 : FMAL_F64, 8,
+                        &values, n);
+
+        for (fmal_idx r = 0; r < n && st == FMAL_OK; r++)
+            memcpy((char *) &s->rounds[r] + columns[i].offset, &values[r], 8);
+        fmal_free(&values);
+        FMAL_TRY(st);
+    }
+    return FMAL_OK;
+}
+
+/* ---- A run ---- */
+
+static const char *const stage_names[] = { "pick", "train", "done" };
+
+static fmal_status write_position(fmal_h5 *h, const fmal_run_state *s)
+{
+    FMAL_TRY(fmal_h5_attr_i64(h, "/", "round", s->round));
+    FMAL_TRY(fmal_h5_attr_text(h, "/", "stage", stage_names[s->stage]));
+    FMAL_TRY(fmal_h5_attr_i64(h, "/", "rounds_done", s->rounds_done));
+    FMAL_TRY(fmal_h5_attr_i64(h, "/", "epochs", s->epochs));
+    FMAL_TRY(fmal_h5_attr_i64(h, "/", "steps", s->steps));
+    FMAL_TRY(fmal_h5_attr_i64(h, "/", "events_bytes", s->events_bytes));
+    return fmal_h5_attr_f64(h, "/", "seconds", s->seconds);
+}
+
+static fmal_status read_position(fmal_h5 *h, fmal_run_state *s)
+{
+    char stage[16] = "";
+    int i = 0;
+
+    FMAL_TRY(fmal_h5_get_i64(h, "/", "round", &s->round));
+    FMAL_TRY(fmal_h5_get_text(h, "/", "stage", stage, sizeof stage));
+    while (i < FMAL_COUNT(stage_names) && strcmp(stage, stage_names[i]) != 0)
+        i++;
+    s->stage = (fmal_stage) i;
+    FMAL_TRY(fmal_h5_get_i64(h, "/", "rounds_done", &s->rounds_done));
+    FMAL_TRY(fmal_h5_get_i64(h, "/", "epochs", &s->epochs));
+    FMAL_TRY(fmal_h5_get_i64(h, "/", "steps", &s->steps));
+    FMAL_TRY(fmal_h5_get_i64(h, "/", "events_bytes", &s->events_bytes));
+    FMAL_TRY(fmal_h5_get_f64(h, "/", "seconds", &s->seconds));
+    if (i == FMAL_COUNT(stage_names) || s->round < 0 || s->rounds_done < 0 ||
+        s->rounds_done > s->round + 1)
+        return FMAL_FAIL(FMAL_ERR_FORMAT, "%s: stage '%s' of round %lld makes no sense",
+                         fmal_h5_path(h), stage, (long long) s->round);
+    return FMAL_OK;
+}
+
+/* Rounds that have picks. */
+static fmal_idx rounds_picked(const fmal_run_state *s)
+{
+    return s->stage == FMAL_STAGE_PICK ? s->round : s->round + 1;
+}
+
+fmal_status fmal_run_state_write(fmal_h5 *h, const fmal_run_state *s)
+{
+    FMAL_TRY(write_position(h, s));
+    FMAL_TRY(write_rounds(h, s));
+    FMAL_TRY(write_array(h, "/picks/index", FMAL_I64, s->n_picks, "pick",
+                         "labelled samples in the order picked, the initial ones first",
+                         "sample index", s->picks));
+    FMAL_TRY(write_array(h, "/picks/label", FMAL_I32, s->n_picks, "pick",
+                         "their labels", "class index", s->pick_labels));
+    FMAL_TRY(write_array(h, "/picks/score", FMAL_F64, s->n_picks, "pick",
+                         "scores by which they were picked", NULL, s->pick_scores));
+    FMAL_TRY(write_array(h, "/picks/first", FMAL_I64, rounds_picked(s) + 1, "round",
+                         "where each round's picks begin in /picks/index; the last "
+                         "element is their end",
+                         "pick", s->first_pick));
+    FMAL_TRY(write_array(h, "/model/parameters", FMAL_F32, s->n_params, "parameter",
+                         "parameters of the network, tensor after tensor", NULL,
+                         s->params));
+    FMAL_TRY(write_array(h, "/model/optimiser", FMAL_F32, s->n_optimiser, "value",
+                         "state of the optimiser; empty unless a training is under way",
+                         NULL, s->optimiser));
+    return s->has_selection ? fmal_selection_write(h, &s->selection) : FMAL_OK;
+}
+
+static fmal_status read_arrays(fmal_h5 *h, fmal_run_state *s)
+{
+    fmal_h5_info selection;
+
+    FMAL_TRY(read_rounds(h, s));
+    FMAL_TRY(fmal_ckpt_array(h, "/picks/index", FMAL_I64, 8, &s->picks, &s->n_picks));
+    FMAL_TRY(exact_array(h, "/picks/label", FMAL_I32, 4, &s->pick_labels, s->n_picks));
+    FMAL_TRY(exact_array(h, "/picks/score", FMAL_F64, 8, &s->pick_scores, s->n_picks));
+    FMAL_TRY(exact_array(h, "/picks/first", FMAL_I64, 8, &s->first_pick,
+                         rounds_picked(s) + 1));
+    FMAL_TRY(
+        fmal_ckpt_array(h, "/model/parameters", FMAL_F32, 4, &s->params, &s->n_params));
+    FMAL_TRY(fmal_ckpt_array(h, "/model/optimiser", FMAL_F32, 4, &s->optimiser,
+                             &s->n_optimiser));
+    fmal_h5_info_of(h, "/selection/added", &selection);
+    if (!selection.exists)
+        return FMAL_OK;
+    FMAL_TRY(fmal_selection_read(h, &s->selection));
+    s->has_selection = true;
+    return FMAL_OK;
+}
+
+fmal_status fmal_ckpt_read_run(fmal_h5 *h, fmal_run_state *out)
+{
+    fmal_run_state s = { 0 };
+    fmal_status st = read_position(h, &s);
+
+    if (st == FMAL_OK)
+        st = read_arrays(h, &s);
+    if (st != FMAL_OK)
+        fmal_run_state_clear(&s);
+    else
+        *out = s;
+    return st;
+}

@@ -1,0 +1,108 @@
+#include "cli_impl.h"
+#include "fmal/log.h"
+#include "fmal/version.h"
+
+#include <stddef.h>
+#include <string.h>
+
+const command *const commands[] = { &command_import,  &command_select, &command_run,
+                                    &command_inspect, &command_info,   NULL };
+
+#define AT(member) offsetof(common_options, member)
+static const fmal_opt common_table[] = {
+    { .name = "config",
+      .type = FMAL_OPT_STRING,
+      .offset = AT(config),
+      .arg = "FILE",
+      .help = "INI file with options in a section named after the command" },
+    { .name = "log-level",
+      .type = FMAL_OPT_CHOICE,
+      .offset = AT(log_level),
+      .def = "info",
+      .choices = fmal_log_level_names,
+      .arg = "LEVEL",
+      .help = "least important lines to print" },
+    { .name = "progress",
+      .type = FMAL_OPT_CHOICE,
+      .offset = AT(progress),
+      .def = "auto",
+      .choices = fmal_progress_mode_names,
+      .arg = "WHEN",
+      .help = "show a progress bar" },
+    { .name = "quiet",
+      .letter = 'q',
+      .type = FMAL_OPT_FLAG,
+      .offset = AT(quiet),
+      .help = "print warnings and errors only" },
+    { .name = "help",
+      .letter = 'h',
+      .type = FMAL_OPT_FLAG,
+      .offset = AT(help),
+      .help = "print this help" },
+    { .name = NULL },
+};
+
+static const fmal_opt json_option = { .name = "json",
+                                      .type = FMAL_OPT_FLAG,
+                                      .offset = AT(json),
+                                      .help = "print results as JSON" };
+
+/* Commands whose results have a form for programs. */
+static bool has_json(const command *c)
+{
+    return c == &command_select || c == &command_inspect || c == &command_info;
+}
+
+void command_table(const command *c, fmal_opt table[MAX_TABLE])
+{
+    int n = 0;
+
+    for (const fmal_opt *o = c->options; o->name; o++)
+        table[n++] = *o;
+    if (has_json(c))
+        table[n++] = json_option;
+    for (const fmal_opt *o = common_table; o->name; o++)
+        table[n++] = *o;
+    table[n] = (fmal_opt){ 0 };
+}
+
+void print_help(const command *c, FILE *to)
+{
+    fmal_opt table[MAX_TABLE];
+
+    command_table(c, table);
+    fprintf(to, "Usage: fmal %s %s\n\n%s\n\nOptions:\n", c->name, c->usage, c->text);
+    fmal_opts_help(table, to);
+}
+
+void print_overview(FILE *to)
+{
+    fprintf(to,
+            "fmal %s: distributed batch active learning by Fisher information\n\n"
+            "Usage: fmal COMMAND [options]\n"
+            "       mpirun -np RANKS fmal COMMAND [options]\n\nCommands:\n",
+            FMAL_VERSION);
+    for (const command *const *c = commands; *c; c++)
+        fprintf(to, "  %-9s %s\n", (*c)->name, (*c)->summary);
+    fprintf(to, "  %-9s %s\n", "help", "help on a command: fmal help COMMAND");
+    fprintf(to,
+            "\nfmal --version prints the version. Results go to standard output, all "
+            "else to\nstandard error. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 "
+            "stopped early with\na checkpoint: start the same command again.\n");
+}
+
+void print_markdown(FILE *to)
+{
+    fmal_opt table[MAX_TABLE];
+
+    fprintf(to,
+            "# Command line\n\nMade by `tools/make_cli_docs` from the option tables; "
+            "do not edit.\n\nEvery option is also a key of an INI file (`--config`) in "
+            "a section named after\nthe command, without the dashes; the command line "
+            "overrides the file.\n");
+    for (const command *const *c = commands; *c; c++) {
+        command_table(*c, table);
+        fprintf(to, "\n## `fmal %s %s`\n\n%s\n\n", (*c)->name, (*c)->usage, (*c)->text);
+        fmal_opts_markdown(table, to);
+    }
+}

@@ -1,0 +1,154 @@
+#include "cli_impl.h"
+#include "fmal/isa.h"
+#include "fmal/la.h"
+#include "fmal/log.h"
+#include "fmal/mem.h"
+#include "fmal/report.h"
+#include "fmal/strategy.h"
+#include "fmal/version.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Who we are ---- */
+
+static int number_of(const char *variable)
+{
+    const char *text = getenv(variable);
+
+    return text ? atoi(text) : 0;
+}
+
+bool speaks(const cli *c)
+{
+    static const char *const ranks[] = { "OMPI_COMM_WORLD_RANK", "PMIX_RANK",
+                                         "PMI_RANK", "SLURM_PROCID" };
+
+    if (c->ctx.size > 0)
+        return c->ctx.rank == 0;
+    for (int i = 0; i < FMAL_COUNT(ranks); i++)
+        if (getenv(ranks[i]))
+            return number_of(ranks[i]) == 0;
+    return true;
+}
+
+fmal_status check_singleton(const fmal_ctx *ctx)
+{
+    static const char *const counts[] = { "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS",
+                                          "PMI_SIZE", "PBS_NP" };
+
+    /* A launcher that was told one rank is obeyed. */
+    if (ctx->size > 1 || getenv("OMPI_COMM_WORLD_SIZE"))
+        return FMAL_OK;
+    for (int i = 0; i < FMAL_COUNT(counts); i++)
+        if (number_of(counts[i]) > 1)
+            return FMAL_FAIL(
+                FMAL_ERR_USAGE,
+                "this is one rank, but the allocation was given %d tasks "
+                "(%s); start with srun --mpi=pmix fmal ..., or with mpirun",
+                number_of(counts[i]), counts[i]);
+    return FMAL_OK;
+}
+
+/* ---- First and last lines ---- */
+
+void job_begin(cli *c)
+{
+    const fmal_ctx *ctx = &c->ctx;
+    char value[1024], hdf5[32];
+    double isa = -(double) fmal_isa_detect();
+
+    fmal_max_f64(ctx, &isa, 1);
+    fmal_h5_version(hdf5, sizeof hdf5);
+    fmal_log(
+        FMAL_LOG_INFO, "start",
+        "fmal %s %s: %d %s x %d ranks x %d thread, OpenBLAS %s, kernels %s, HDF5 %s",
+        FMAL_VERSION, c->command->name, ctx->nodes, ctx->nodes == 1 ? "node" : "nodes",
+        ctx->size / ctx->nodes, fmal_blas_threads(), fmal_blas_core(),
+        fmal_isa_name((fmal_isa) -isa), hdf5);
+    for (int i = 0; i < fmal_opts_count(c->opts); i++) {
+        fmal_opts_text(c->opts, i, value, sizeof value);
+        if (value[0])
+            fmal_log(FMAL_LOG_INFO, "option", "%s=%s", fmal_opts_at(c->opts, i)->name,
+                     value);
+    }
+}
+
+void job_end(cli *c)
+{
+    double wants = fmal_log_wants(FMAL_LOG_INFO);
+
+    fmal_max_f64(&c->ctx, &wants, 1);
+    if (wants > 0)
+        fmal_report_phases(&c->ctx, &c->phases, fmal_now() - c->start);
+}
+
+/* ---- Checks that several commands make ---- */
+
+const char *bytes_text(double bytes, char *text, size_t size)
+{
+    if (bytes < 1e9)
+        snprintf(text, size, "%.1f MB", bytes / 1e6);
+    else
+        snprintf(text, size, "%.2f GB", bytes / 1e9);
+    return text;
+}
+
+fmal_status check_memory(const fmal_ctx *ctx, double bytes)
+{
+    double share = fmal_mem_available() / ctx->node_size;
+    char need[32], have[32];
+
+    if (share <= 0)
+        share = INFINITY; /* unknown: let allocation decide */
+    share = fmal_spread_of(ctx, share).min;
+    if (bytes <= share)
+        return FMAL_OK;
+    return FMAL_FAIL(
+        FMAL_ERR_NOMEM,
+        "a rank needs %s, and the fullest node has %s for each of its ranks; "
+        "use more nodes, fewer features or classes, or a larger --grid",
+        bytes_text(bytes, need, sizeof need), bytes_text(share, have, sizeof have));
+}
+
+fmal_status parse_grid(const char *text, int *rows, int *cols)
+{
+    char rest;
+
+    *rows = *cols = 0;
+    if (strcmp(text, "auto") == 0)
+        return FMAL_OK;
+    if (sscanf(text, "%dx%d%c", rows, cols, &rest) != 2 || *rows < 1 || *cols < 1 ||
+        *rows > 1 << 15 || *cols > 1 << 15)
+        return FMAL_FAIL(FMAL_ERR_USAGE, "--grid: '%s' is neither auto nor ROWSxCOLS",
+                         text);
+    return FMAL_OK;
+}
+
+fmal_status check_honoured(const fmal_opts *o, const fmal_strategy *strategy)
+{
+    static const char *const options[] = { "lambda", "oversample", "labelled-fisher",
+                                           "grid" };
+
+    for (int i = 0; i < FMAL_COUNT(options); i++)
+        if (fmal_opts_given(o, options[i]) &&
+            !fmal_strategy_honours(strategy, options[i]))
+            return FMAL_FAIL(FMAL_ERR_USAGE,
+                             "--%s: the strategy '%s' does not use it; leave it out",
+                             options[i], strategy->name);
+    return FMAL_OK;
+}
+
+double stop_deadline(const cli *c, double max_time)
+{
+    enum { MARGIN = 120 }; /* seconds to write a checkpoint before the job is killed */
+    const char *end = getenv("SLURM_JOB_END_TIME");
+
+    if (max_time > 0)
+        return c->start + max_time;
+    if (!end || atof(end) <= 0)
+        return 0;
+    double left = atof(end) - fmal_wall_time() - MARGIN;
+    return fmal_now() + (left > 1 ? left : 1);
+}

@@ -1,0 +1,21 @@
+/* The directory of a run: made, locked, and known by its files. */
+#ifndef FMAL_RUNDIR_H
+#define FMAL_RUNDIR_H
+
+#include "fmal/par.h"
+
+/* A run's directory on the root; elsewhere only its name. A plain value. */
+typedef struct rundir {
+    const char *path; /* borrowed */
+    char stop_file[4096], events[4096];
+    int lock; /* descriptor on the root, -1 elsewhere */
+} rundir;
+
+/* Make the directory if it is not there and lock it against other runs. Collective.
+   FMAL_ERR_IO: cannot be made or written; another run is in it. */
+fmal_status rundir_open(const fmal_ctx *ctx, const char *path, rundir *dir);
+
+/* Let go. Not collective. */
+void rundir_close(rundir *dir);
+
+#endif

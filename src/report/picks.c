@@ -1,0 +1,167 @@
+#include "fmal/report.h"
+#include "fmal/mem.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+static fmal_status write_arrays(fmal_h5 *h, const fmal_picks *p)
+{
+    fmal_idx n = p->batch->n;
+    fmal_h5_spec index = { .name = "/picks/index",
+                           .type = FMAL_I64,
+                           .ndims = 1,
+                           .dims = { n },
+                           .label = { "pick" },
+                           .long_name = "picked samples, counted from 0, in order",
+                           .units = "sample index" };
+    fmal_h5_spec score = { .name = "/picks/score",
+                           .type = FMAL_F64,
+                           .ndims = 1,
+                           .dims = { n },
+                           .label = { "pick" },
+                           .long_name = p->score };
+    fmal_h5_spec nearest = { .name = "/picks/nearest",
+                             .type = FMAL_F64,
+                             .ndims = 1,
+                             .dims = { n },
+                             .label = { "pick" },
+                             .long_name = "Euclidean distance in feature space to the "
+                                          "nearest other pick: small means redundant",
+                             .units = "feature units" };
+    fmal_h5_spec predicted = { .name = "/predicted/count",
+                               .type = FMAL_I64,
+                               .ndims = 1,
+                               .dims = { p->c },
+                               .label = { "class" },
+                               .long_name = "picks by their most probable class",
+                               .units = "samples" };
+    fmal_h5_spec ids = { .name = "/picks/id",
+                         .type = FMAL_STR,
+                         .ndims = 1,
+                         .dims = { n },
+                         .label = { "pick" },
+                         .long_name = "the pool's own identifiers of the picks" };
+
+    FMAL_TRY(fmal_h5_write(h, &index, p->batch->index));
+    FMAL_TRY(fmal_h5_write(h, &score, p->batch->score));
+    FMAL_TRY(fmal_h5_write(h, &nearest, p->nearest));
+    FMAL_TRY(fmal_h5_write(h, &predicted, p->predicted));
+    return p->ids ? fmal_h5_write(h, &ids, p->ids) : FMAL_OK;
+}
+
+static fmal_status write_origin(fmal_h5 *h, const fmal_picks *p)
+{
+    FMAL_TRY(fmal_h5_write_text(h, "/configuration/resolved", p->options,
+                                "every option with the value in force"));
+    FMAL_TRY(fmal_h5_write_text(h, "/input/path", p->pool_path, "the pool"));
+    FMAL_TRY(fmal_h5_write_text(h, "/input/checksum", p->pool_checksum,
+                                "XXH3-128 of its content, over blocks of samples"));
+    FMAL_TRY(fmal_h5_attr_text(h, "/", "strategy", p->strategy));
+    FMAL_TRY(fmal_h5_attr_i64(h, "/", "seed", p->seed));
+    FMAL_TRY(fmal_h5_attr_i64(h, "/", "pool_samples", p->pool_n));
+    if (!p->batch->has_objective)
+        return FMAL_OK;
+    FMAL_TRY(fmal_h5_attr_f64(h, "/", "objective_before", p->batch->before));
+    return fmal_h5_attr_f64(h, "/", "objective_after", p->batch->after);
+}
+
+fmal_status fmal_picks_save(const char *path, const fmal_picks *picks)
+{
+    fmal_h5 *h = NULL;
+
+    FMAL_TRY(fmal_h5_create_image(&h));
+    fmal_status st = fmal_h5_stamp(h, "fmal-picks-1", picks->history);
+    if (st == FMAL_OK)
+        st = write_arrays(h, picks);
+    if (st == FMAL_OK)
+        st = write_origin(h, picks);
+    if (st == FMAL_OK)
+        st = fmal_h5_save(h, path, FMAL_SAVE_PLAIN);
+    fmal_h5_close(&h);
+    return st;
+}
+
+json_t *fmal_picks_json(const fmal_picks *p)
+{
+    json_t *index = json_array(), *score = json_array(), *ids = json_array();
+    json_t *out;
+
+    for (fmal_idx i = 0; i < p->batch->n; i++) {
+        json_array_append_new(index, json_integer(p->batch->index[i]));
+        json_array_append_new(score, json_real(p->batch->score[i]));
+        if (p->ids)
+            json_array_append_new(ids, json_string(p->ids[i]));
+    }
+    out = json_pack("{s:s, s:o, s:o}", "strategy", p->strategy, "index", index, "score",
+                    score);
+    if (p->ids)
+        json_object_set(out, "id", ids);
+    json_decref(ids);
+    if (p->batch->has_objective) {
+        json_object_set_new(out, "objective_before", json_real(p->batch->before));
+        json_object_set_new(out, "objective_after", json_real(p->batch->after));
+    }
+    return out;
+}
+
+/* Distances from |x|^2 + |y|^2 - 2 x.y lose digits to cancellation, so the nearest is
+   found with them in blocks, and its distance is then computed from differences. */
+static double distance(const float *x, const float *y, int d)
+{
+    double sum = 0;
+
+    for (int a = 0; a < d; a++)
+        sum += ((double) x[a] - y[a]) * ((double) x[a] - y[a]);
+    return sqrt(sum);
+}
+
+/* The row that is nearest to row i, given its dot products with all. */
+static fmal_idx nearest_of(fmal_idx i, fmal_idx n, const double *dots,
+                           const double *square)
+{
+    fmal_idx near = -1;
+    double least = INFINITY;
+
+    for (fmal_idx j = 0; j < n; j++) {
+        double squared = square[j] - 2 * dots[j]; /* but for |x_i|^2 */
+
+        if (j != i && squared < least) {
+            least = squared;
+            near = j;
+        }
+    }
+    return near;
+}
+
+fmal_status fmal_nearest_rows(const float *x, fmal_idx n, int d, double *out)
+{
+    enum { ROWS = 128 };
+    double *wide = NULL, *dots = NULL, *square = NULL;
+    fmal_status st = FMAL_ALLOC(&wide, n * d);
+
+    if (st == FMAL_OK)
+        st = FMAL_ALLOC(&dots, ROWS * n);
+    if (st == FMAL_OK)
+        st = FMAL_ALLOC(&square, n);
+    for (fmal_idx i = 0; i < n && st == FMAL_OK; i++)
+        for (int a = 0; a < d; a++) {
+            wide[i * d + a] = x[i * d + a];
+            square[i] += wide[i * d + a] * wide[i * d + a];
+        }
+    for (fmal_idx first = 0; first < n && st == FMAL_OK; first += ROWS) {
+        int rows = (int) (n - first < ROWS ? n - first : ROWS);
+
+        fmal_gemm(false, true, rows, (int) n, d, 1, wide + first * d, d, wide, d, 0,
+                  dots, (int) n);
+        for (fmal_idx i = first; i < first + rows; i++) {
+            fmal_idx near = nearest_of(i, n, dots + (i - first) * n, square);
+
+            out[i] = near < 0 ? 0 : distance(x + i * d, x + near * d, d);
+        }
+    }
+    fmal_free(&wide);
+    fmal_free(&dots);
+    fmal_free(&square);
+    return st;
+}
