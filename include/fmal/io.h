@@ -22,8 +22,7 @@
 #include "fmal/par.h"
 #include "fmal/status.h"
 
-/* ---- Plain files --------------------------------------------------------------------
- */
+/* ---- Plain files ---- */
 
 /**
  * Replace a file by new content, all or nothing: write beside it, sync, rename, sync
@@ -73,8 +72,7 @@ void fmal_checksum(const void *data, size_t bytes, char hex[33]);
 fmal_status fmal_checksum_rows(const fmal_ctx *ctx, const fmal_part *part,
                                const void *rows, size_t row_bytes, char hex[33]);
 
-/* ---- HDF5 ---------------------------------------------------------------------------
- */
+/* ---- HDF5 ---- */
 
 /** An open HDF5 file. Opaque. */
 typedef struct fmal_h5 fmal_h5;
@@ -165,7 +163,8 @@ fmal_status fmal_h5_close(fmal_h5 **h);
 /** Let go of HDF5 altogether; before MPI_Finalize. */
 void fmal_h5_shutdown(void);
 
-/** What is at a path; info->exists is false if nothing or no dataset is. */
+/** What is at a path; info->exists is false if nothing or no dataset is. Collective if h
+    was opened on all ranks, as reading attributes is. */
 void fmal_h5_info_of(fmal_h5 *h, const char *name, fmal_h5_info *info);
 
 /** The path the file was opened with, for messages. */

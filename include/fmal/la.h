@@ -17,8 +17,7 @@
 
 #include "fmal/par.h"
 
-/* ---- Grid ---------------------------------------------------------------------------
- */
+/* ---- Grid ---- */
 
 /** A grid of ranks; those beyond rows x cols are outside. A plain value. */
 typedef struct fmal_grid {
@@ -47,8 +46,7 @@ void fmal_grid_clear(fmal_grid *grid);
 /** Rows and columns of a block of the block-cyclic layout. */
 enum { FMAL_DMAT_BLOCK = 64 };
 
-/* ---- Distributed square matrices ----------------------------------------------------
- */
+/* ---- Distributed square matrices ---- */
 
 /** A symmetric n x n matrix, block-cyclic on a grid, both triangles held. */
 typedef struct fmal_dmat {
@@ -111,8 +109,7 @@ void fmal_dmat_sandwich(const fmal_dmat *a, const fmal_dmat *f, fmal_dmat *work,
 /** The trace of a b, both symmetric, the same on every rank. Collective. */
 double fmal_dmat_trace_product(const fmal_dmat *a, const fmal_dmat *b);
 
-/* ---- A matrix and low-rank terms ----------------------------------------------------
- */
+/* ---- A matrix and low-rank terms ---- */
 
 /**
  * base + sum of pending terms left right^T.
@@ -151,8 +148,7 @@ void fmal_lowrank_add(fmal_lowrank *m, double scale, const double *left,
  */
 void fmal_lowrank_apply(const fmal_lowrank *m, const double *u, int k, double *out);
 
-/* ---- Small matrices on one rank -----------------------------------------------------
- */
+/* ---- Small matrices on one rank ---- */
 
 /** C[m, n] = alpha op(A) op(B) + beta C, all row-major. Not collective. */
 void fmal_gemm(bool trans_a, bool trans_b, int m, int n, int k, double alpha,

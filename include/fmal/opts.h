@@ -8,7 +8,7 @@
  *           .arg = "FILE", .help = "pool to pick from" },
  *         { "batch", 0, FMAL_OPT_INT, offsetof(struct my, batch), .def = "100",
  *           .min = 1, .max = 1e9, .unit = "samples", .help = "samples to pick" },
- *         { NULL },
+ *         { .name = NULL },
  *     };
  *     fmal_opts *o; fmal_opts_create(table, &my, &o); fmal_opts_args(o, argc, argv,
  * ...);

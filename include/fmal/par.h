@@ -21,8 +21,7 @@
 #define FMAL_MPI(call) fmal_mpi_check((call), #call, __FILE__, __LINE__)
 void fmal_mpi_check(int code, const char *call, const char *file, int line);
 
-/* ---- Context ------------------------------------------------------------------------
- */
+/* ---- Context ---- */
 
 /** A communicator and this rank's place in it. A plain value; borrows the communicator.
  */
@@ -56,8 +55,7 @@ fmal_status fmal_agree(const fmal_ctx *ctx, fmal_status st);
  */
 fmal_status fmal_agree_root(const fmal_ctx *ctx, fmal_status st);
 
-/* ---- Who owns which sample ----------------------------------------------------------
- */
+/* ---- Who owns which sample ---- */
 
 /** Samples of a block: the unit of arithmetic, and so never split between ranks. */
 enum { FMAL_BLOCK = 256 };
@@ -89,8 +87,7 @@ int fmal_part_owner(const fmal_part *part, fmal_idx ig);
 /** Samples in this rank's block b in [0, block_count), counted from its first. */
 int fmal_part_block_rows(const fmal_part *part, fmal_idx b);
 
-/* ---- Moving numbers -----------------------------------------------------------------
- */
+/* ---- Moving numbers ---- */
 
 /** Broadcast bytes of any count, in pieces that the network likes. Collective. */
 void fmal_bcast(const fmal_ctx *ctx, void *data, size_t bytes, int root);
@@ -134,8 +131,7 @@ fmal_status fmal_fetch_rows(const fmal_ctx *ctx, const fmal_part *part,
                             const void *rows, size_t row_bytes, const fmal_idx *want,
                             fmal_idx n_want, void *out);
 
-/* ---- Sums that do not depend on their order -----------------------------------------
- */
+/* ---- Sums that do not depend on their order ---- */
 
 /**
  * Exact sums of doubles, in any order and on any number of ranks.
@@ -168,8 +164,7 @@ void fmal_exact_add_f32(int64_t *acc, const float *x, fmal_idx n, int shift);
 /** x[i] = acc[i] 2^-shift, rounded once. Not collective. */
 void fmal_exact_get(double *x, const int64_t *acc, fmal_idx n, int shift);
 
-/* ---- Deciding -----------------------------------------------------------------------
- */
+/* ---- Deciding ---- */
 
 /** The winner of a step. A plain value. */
 typedef struct fmal_best {
@@ -196,7 +191,8 @@ enum { FMAL_FLAG_BITS = 4 };
  * @param index_g  [n], their global indices, ascending; borrowed
  * @param flag     FMAL_FLAG_BITS bits; on return those set on any rank (a request to
  * stop travels with the reduction); may be NULL on all ranks
- * @return FMAL_ERR_NUMERIC naming a sample whose score is NaN, agreed
+ * @return FMAL_ERR_NUMERIC naming a sample whose score is NaN or infinite the other way,
+ *         agreed
  */
 fmal_status fmal_argbest(const fmal_ctx *ctx, const double *score,
                          const fmal_idx *index_g, fmal_idx n, bool smallest, int *flag,
@@ -224,8 +220,7 @@ typedef struct fmal_spread {
 /** Collective over ctx. */
 fmal_spread fmal_spread_of(const fmal_ctx *ctx, double x);
 
-/* ---- Being asked to stop ------------------------------------------------------------
- */
+/* ---- Being asked to stop ---- */
 
 /** When to end early. A plain value; all zero never stops but by signal. */
 typedef struct fmal_stop {
@@ -251,8 +246,7 @@ int fmal_stop_agree(const fmal_ctx *ctx, fmal_stop *stop);
 /** "signal", "time limit" or "stop file". */
 const char *fmal_stop_reason(int bits);
 
-/* ---- Progress -----------------------------------------------------------------------
- */
+/* ---- Progress ---- */
 
 typedef enum fmal_progress_mode {
     FMAL_PROGRESS_AUTO, /* a bar on a terminal, lines elsewhere */

@@ -22,8 +22,7 @@ struct fmal_opts {
     bool has[MAX_OPTIONS];
 };
 
-/* ---- Values: text to target and back ------------------------------------------------
- */
+/* ---- Values: text to target and back ---- */
 
 static fmal_status bad_value(const char *source, const char *value, const char *want)
 {
@@ -261,8 +260,7 @@ void fmal_opts_text(const fmal_opts *o, int i, char *text, size_t size)
     }
 }
 
-/* ---- The object ---------------------------------------------------------------------
- */
+/* ---- The object ---- */
 
 fmal_status fmal_opts_create(const fmal_opt *table, void *target, fmal_opts **out)
 {
@@ -347,8 +345,7 @@ fmal_status fmal_opts_set(fmal_opts *o, const char *name, const char *value,
     return set_from(o, name, value, source, FROM_ARGS);
 }
 
-/* ---- The command line ---------------------------------------------------------------
- */
+/* ---- The command line ---- */
 
 /* The table in getopt_long's shape; option i is reported as 256 + i. */
 static void getopt_tables(const fmal_opts *o, struct option *longs, char *shorts)
@@ -447,8 +444,7 @@ fmal_status fmal_opts_check(const fmal_opts *o)
     return FMAL_OK;
 }
 
-/* ---- The INI file -------------------------------------------------------------------
- */
+/* ---- The INI file ---- */
 
 typedef struct {
     fmal_opts *o;
@@ -520,8 +516,7 @@ fmal_status fmal_opts_file(fmal_opts *o, const char *path, const char *section,
     return FMAL_OK;
 }
 
-/* ---- Looking ------------------------------------------------------------------------
- */
+/* ---- Looking ---- */
 
 bool fmal_opts_given(const fmal_opts *o, const char *name)
 {

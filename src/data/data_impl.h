@@ -4,8 +4,7 @@
 
 #include "fmal/data.h"
 
-/* ---- What a data set file says ------------------------------------------------------
- */
+/* ---- What a data set file says ---- */
 
 enum { FMAL_MAX_CLASSES = 100000 };
 
@@ -45,8 +44,7 @@ fmal_status fmal_layout_confirm(fmal_h5 *h, const fmal_layout *layout);
 const char *fmal_layout_rows(const fmal_layout *layout, const char *split,
                              char name[32]);
 
-/* ---- Bytes of a file, plain or gzip -------------------------------------------------
- */
+/* ---- Bytes of a file, plain or gzip ---- */
 
 /* A file read from front to back. Offsets count uncompressed bytes. */
 typedef struct fmal_source {
@@ -82,8 +80,7 @@ fmal_status fmal_source_fill(fmal_source *source, fmal_bytes *buffer, size_t byt
  */
 fmal_status fmal_source_end(fmal_source *source, const char *what);
 
-/* ---- Writing a data set -------------------------------------------------------------
- */
+/* ---- Writing a data set ---- */
 
 /* A data set of images being streamed into OUTPUT.new. Opaque: see import.c. */
 typedef struct fmal_writer fmal_writer;
@@ -112,8 +109,7 @@ fmal_status fmal_writer_finish(fmal_writer *w, int classes, const char *const *n
 /** Free *w and set it to NULL; removes OUTPUT.new unless it became OUTPUT. */
 void fmal_writer_destroy(fmal_writer **w);
 
-/* ---- Formats ------------------------------------------------------------------------
- */
+/* ---- Formats ---- */
 
 fmal_status fmal_import_idx(const fmal_import *job);
 fmal_status fmal_import_cifar10(const fmal_import *job);

@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- Opening ------------------------------------------------------------------------
- */
+/* ---- Opening ---- */
 
 /* The root judges the file; everyone learns its verdict, or the layout and the names.
  * Collective. */
@@ -94,8 +93,7 @@ static fmal_status set_read(const fmal_ctx *ctx, const fmal_layout *l,
     return st;
 }
 
-/* ---- Classes ------------------------------------------------------------------------
- */
+/* ---- Classes ---- */
 
 static int32_t largest_label(const fmal_split *split)
 {
@@ -144,8 +142,7 @@ static fmal_status name_classes(fmal_dataset *set, const char *names)
     return FMAL_OK;
 }
 
-/* ---- Checking samples ---------------------------------------------------------------
- */
+/* ---- Checking samples ---- */
 
 static fmal_status check_labels(const fmal_dataset *set, const char *name,
                                 const fmal_split *split)
@@ -185,8 +182,7 @@ static fmal_status check_split(const fmal_dataset *set, const char *name,
     return check_features(set, name, split);
 }
 
-/* ---- Checksum -----------------------------------------------------------------------
- */
+/* ---- Checksum ---- */
 
 enum { HEX = 32 }; /* digits of a checksum */
 
@@ -247,8 +243,7 @@ static fmal_status sum_set(const fmal_ctx *ctx, fmal_dataset *set)
     return FMAL_OK;
 }
 
-/* ---- The whole ----------------------------------------------------------------------
- */
+/* ---- The whole ---- */
 
 fmal_status fmal_dataset_open(const fmal_ctx *ctx, const char *path, fmal_dataset **out)
 {

@@ -10,8 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- The registry -------------------------------------------------------------------
- */
+/* ---- The registry ---- */
 
 const fmal_reader fmal_readers[] = {
     { "idx", "MNIST family: an images and a labels file a split, plain or gzip",
@@ -32,8 +31,7 @@ fmal_status fmal_import_run(const fmal_reader *reader, const fmal_import *job)
     return reader->import(job);
 }
 
-/* ---- The writer ---------------------------------------------------------------------
- */
+/* ---- The writer ---- */
 
 struct fmal_writer {
     const fmal_import *job;
@@ -175,8 +173,7 @@ fmal_idx fmal_writer_at(const fmal_writer *w)
     return w->at;
 }
 
-/* ---- The end of a file --------------------------------------------------------------
- */
+/* ---- The end of a file ---- */
 
 static fmal_status write_classes(fmal_writer *w, int classes, const char *const *names)
 {

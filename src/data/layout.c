@@ -13,8 +13,7 @@
 /* A class name is a word or two; longer ones come from a damaged file. */
 enum { MAX_NAME_BYTES = 1024 };
 
-/* ---- Messages -----------------------------------------------------------------------
- */
+/* ---- Messages ---- */
 
 /* "u8 [60000, 28, 28]" */
 static void describe(const fmal_h5_info *info, char *text, size_t size)
@@ -57,8 +56,7 @@ refuse(const fmal_h5 *h, const char *name, const fmal_h5_info *info, const char 
                      is, wanted);
 }
 
-/* ---- Samples ------------------------------------------------------------------------
- */
+/* ---- Samples ---- */
 
 const char *fmal_layout_rows(const fmal_layout *layout, const char *split,
                              char name[32])
@@ -187,8 +185,7 @@ static fmal_status check_memory(const fmal_h5 *h, const fmal_ctx *ctx,
     return FMAL_OK;
 }
 
-/* ---- Classes ------------------------------------------------------------------------
- */
+/* ---- Classes ---- */
 
 /* Length of the UTF-8 character at s if it is well formed and prints, else 0. */
 static int character_bytes(const unsigned char *s)
@@ -276,8 +273,7 @@ static fmal_status read_classes(fmal_h5 *h, fmal_layout *l, char **names)
     return st;
 }
 
-/* ---- Normalisation ------------------------------------------------------------------
- */
+/* ---- Normalisation ---- */
 
 static fmal_status read_channels(fmal_h5 *h, const char *name, int channels,
                                  float absent, float *value)
@@ -318,8 +314,7 @@ static fmal_status read_normalisation(fmal_h5 *h, fmal_layout *l)
     return FMAL_OK;
 }
 
-/* ---- The whole ----------------------------------------------------------------------
- */
+/* ---- The whole ---- */
 
 fmal_status fmal_layout_read(fmal_h5 *h, const fmal_ctx *ctx, fmal_layout *layout,
                              char **names)

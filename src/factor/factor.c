@@ -35,8 +35,7 @@ void fmal_factor_row(const fmal_factor *f, fmal_idx index_g, double *v)
     f->ops->row(f, index_g, v);
 }
 
-/* ---- Panels: which sample sits in which slot ----------------------------------------
- */
+/* ---- Panels: which sample sits in which slot ---- */
 
 /* Blocks of the partition that hold samples, and the groups that they need. */
 static void count_groups(fmal_panel *panel, const fmal_idx *samples, fmal_idx n)

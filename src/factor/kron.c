@@ -28,9 +28,11 @@ typedef struct {
     double *ht;           /* [d, m]: features of the block at hand, samples fastest */
     double *w;            /* [cols, r, d]: the loaded columns but for the last class */
     double *y;            /* [cols, r, m] */
-    double *part;         /* [(c - 1) d, d]: class row of a matrix, in quadratic */
-    double *product;      /* [d, m] */
-    double *form;         /* [m] */
+    int chunk;            /* class pairs at a time in quadratic */
+    double *coefficients; /* [chunk, d (d + 1) / 2] */
+    double *square;       /* [d, d]: a block of the matrix */
+    double *products;     /* [FMAL_KRON_PAIRS, m]: h_a h_b */
+    double *forms;        /* [chunk, m] */
 } panel_data;
 
 void fmal_kron_rotation(const double *p, int c, double *root, double *q)
@@ -80,8 +82,7 @@ static void kron_row(const fmal_factor *f, fmal_idx index_g, double *v)
         }
 }
 
-/* ---- Panels -------------------------------------------------------------------------
- */
+/* ---- Panels ---- */
 
 static int block_slots(const fmal_panel *panel, fmal_idx b)
 {
@@ -109,6 +110,17 @@ static void fill_rotations(fmal_panel *panel)
     }
 }
 
+/* Class pairs whose coefficients take 64 MiB together, at least one. */
+static int pairs_at_a_time(int d, int r)
+{
+    double room = 64 * 1048576.0 / (4.0 * d * (d + 1));
+    int all = r * (r + 1) / 2;
+
+    if (room < 1)
+        return 1;
+    return room < all ? (int) room : all;
+}
+
 static fmal_status kron_panel_open(fmal_panel *panel, int max_cols)
 {
     const kron *own = panel->factor->own;
@@ -123,9 +135,11 @@ static fmal_status kron_panel_open(fmal_panel *panel, int max_cols)
     FMAL_TRY(FMAL_ALLOC(&data->ht, d * m));
     FMAL_TRY(FMAL_ALLOC(&data->w, max_cols * r * d));
     FMAL_TRY(FMAL_ALLOC(&data->y, max_cols * r * m));
-    FMAL_TRY(FMAL_ALLOC(&data->part, r * d * d));
-    FMAL_TRY(FMAL_ALLOC(&data->product, d * m));
-    FMAL_TRY(FMAL_ALLOC(&data->form, m));
+    data->chunk = pairs_at_a_time(own->d, panel->factor->rank);
+    FMAL_TRY(FMAL_ALLOC(&data->coefficients, data->chunk * (d * (d + 1) / 2)));
+    FMAL_TRY(FMAL_ALLOC(&data->square, d * d));
+    FMAL_TRY(FMAL_ALLOC(&data->products, FMAL_KRON_PAIRS * m));
+    FMAL_TRY(FMAL_ALLOC(&data->forms, data->chunk * m));
     fill_rotations(panel);
     return FMAL_OK;
 }
@@ -139,9 +153,10 @@ static void kron_panel_close(fmal_panel *panel)
     fmal_free(&data->ht);
     fmal_free(&data->w);
     fmal_free(&data->y);
-    fmal_free(&data->part);
-    fmal_free(&data->product);
-    fmal_free(&data->form);
+    fmal_free(&data->coefficients);
+    fmal_free(&data->square);
+    fmal_free(&data->products);
+    fmal_free(&data->forms);
     fmal_free(&panel->own);
 }
 
@@ -153,11 +168,16 @@ static int gather_block(fmal_panel *panel, fmal_idx b)
     const fmal_idx *local = panel->local + panel->first_group[b] * FMAL_LANES;
     int d = own->d, m = block_slots(panel, b);
 
-    for (int i = 0; i < m; i++) {
-        const float *h = local[i] < 0 ? NULL : own->h + local[i] * d;
+    /* A group of samples at a time: writes are then whole cache lines. */
+    for (int i = 0; i < m; i += FMAL_LANES) {
+        const float *h[FMAL_LANES];
 
+        for (int lane = 0; lane < FMAL_LANES; lane++)
+            h[lane] = own->h + (local[i + lane] < 0 ? 0 : local[i + lane]) * d;
         for (int a = 0; a < d; a++)
-            data->ht[(size_t) a * (size_t) m + (size_t) i] = h ? (double) h[a] : 0;
+            for (int lane = 0; lane < FMAL_LANES; lane++)
+                data->ht[(size_t) a * (size_t) m + (size_t) (i + lane)] =
+                    local[i + lane] < 0 ? 0 : (double) h[lane][a];
     }
     return m;
 }
@@ -195,25 +215,6 @@ static void project(const fmal_panel *panel, int cols, const double *y, int m,
     }
 }
 
-static void dot(const fmal_panel *panel, int m, double *out)
-{
-    const panel_data *data = panel->own;
-    int d = ((const kron *) panel->factor->own)->d;
-
-    switch (panel->factor->isa) {
-#ifdef FMAL_X86_ISA
-    case FMAL_ISA_AVX512:
-        fmal_kron_dot_avx512(d, m, data->product, data->ht, out);
-        return;
-    case FMAL_ISA_AVX2:
-        fmal_kron_dot_avx2(d, m, data->product, data->ht, out);
-        return;
-#endif
-    default:
-        fmal_kron_dot_plain(d, m, data->product, data->ht, out);
-    }
-}
-
 static void kron_apply(fmal_panel *panel, fmal_idx b, double *out)
 {
     const kron *own = panel->factor->own;
@@ -238,8 +239,7 @@ static double kron_apply_flops(const fmal_panel *panel)
            panel->cols;
 }
 
-/* ---- First values -------------------------------------------------------------------
- */
+/* ---- First values ---- */
 
 /* Position of (k, l), k >= l, in a packed lower triangle. */
 static fmal_idx packed(int k, int l)
@@ -247,30 +247,65 @@ static fmal_idx packed(int k, int l)
     return (fmal_idx) k * (k + 1) / 2 + l;
 }
 
-/* Forms h^T A_kl h of class row k of A, l >= k, for every slot, into row l, column k of
-   the packed triangles g. data->part holds blocks A_kk, A_k,k+1, ... */
-static void row_of_forms(fmal_panel *panel, int k, double *g)
+/*
+ * h^T A_kl h = sum over a <= b of C_kl,ab h_a h_b, with C_kl,ab = A_kl,ab + A_kl,ba off
+ * the diagonal: half the work of the product A_kl h, and one GEMM for many (k, l).
+ */
+
+/* Coefficients of `count` class pairs from `first` on, to data->coefficients.
+   Collective. (k, l) walks along with the pairs. */
+static void get_coefficients(panel_data *data, const fmal_dmat *a, int d,
+                             double diagonal, int *k, int *l, int count)
 {
-    const kron *own = panel->factor->own;
+    double *to = data->coefficients;
+
+    for (int pair = 0; pair < count; pair++) {
+        fmal_dmat_get(a, *k * d, *l * d, d, d, data->square);
+        for (int j = 0; j < d; j++)
+            for (int i = 0; i <= j; i++)
+                *to++ = i == j ? data->square[i * d + i] - diagonal
+                               : data->square[i * d + j] + data->square[j * d + i];
+        if ((*l)++ == *k) {
+            *l = 0;
+            (*k)++;
+        }
+    }
+}
+
+/* forms [count, m] = coefficients times products of the block's features. */
+static void block_forms(panel_data *data, int d, int m, int count)
+{
+    fmal_idx pairs = (fmal_idx) d * (d + 1) / 2;
+    int a = 0, b = 0;
+
+    for (fmal_idx first = 0; first < pairs; first += FMAL_KRON_PAIRS) {
+        int width =
+            (int) (pairs - first < FMAL_KRON_PAIRS ? pairs - first : FMAL_KRON_PAIRS);
+
+        fmal_kron_products(data->ht, m, width, &a, &b, data->products);
+        fmal_gemm(false, false, count, m, width, 1, data->coefficients + first,
+                  (int) pairs, data->products, m, first > 0, data->forms, m);
+    }
+}
+
+/* Forms of `count` class pairs from `first` on, for all slots, into the triangles g. */
+static void scatter_forms(fmal_panel *panel, fmal_idx first, int count, double *g)
+{
     panel_data *data = panel->own;
-    int r = panel->factor->rank, d = own->d;
+    int r = panel->factor->rank, d = ((const kron *) panel->factor->own)->d;
     fmal_idx triangle = (fmal_idx) r * (r + 1) / 2;
 
     for (fmal_idx b = 0; b < panel->blocks; b++) {
         int m = gather_block(panel, b);
 
-        for (int l = k; l < r; l++) {
-            fmal_gemm(false, false, d, m, d, 1,
-                      data->part + (size_t) (l - k) * (size_t) d * (size_t) d, d,
-                      data->ht, m, 0, data->product, m);
-            dot(panel, m, data->form);
+        block_forms(data, d, m, count);
+        for (int pair = 0; pair < count; pair++)
             for (int i = 0; i < m; i++) {
                 fmal_idx group = panel->first_group[b] + i / FMAL_LANES;
 
-                g[(group * triangle + packed(l, k)) * FMAL_LANES + i % FMAL_LANES] =
-                    data->form[i];
+                g[(group * triangle + first + pair) * FMAL_LANES + i % FMAL_LANES] =
+                    data->forms[(size_t) pair * (size_t) m + (size_t) i];
             }
-        }
     }
 }
 
@@ -302,17 +337,16 @@ static fmal_status kron_quadratic(fmal_panel *panel, const fmal_dmat *a,
 {
     const kron *own = panel->factor->own;
     panel_data *data = panel->own;
-    int r = panel->factor->rank, d = own->d;
+    int r = panel->factor->rank, d = own->d, k = 0, l = 0;
     fmal_idx triangle = (fmal_idx) r * (r + 1) / 2;
 
-    for (int k = 0; k < r; k++) {
-        fmal_dmat_get(a, k * d, k * d, d, (r - k) * d, data->part);
-        /* The null space is 1 (x) u: take null_value / c (1 1^T) (x) I out of A. */
-        for (int l = k; l < r; l++)
-            for (int i = 0; i < d; i++)
-                data->part[((size_t) (l - k) * (size_t) d + (size_t) i) * (size_t) d +
-                           (size_t) i] -= null_value / own->c;
-        row_of_forms(panel, k, g);
+    for (fmal_idx first = 0; first < triangle; first += data->chunk) {
+        int count =
+            (int) (triangle - first < data->chunk ? triangle - first : data->chunk);
+
+        /* The null space is 1 (x) u: null_value / c (1 1^T) (x) I goes out of A. */
+        get_coefficients(data, a, d, null_value / own->c, &k, &l, count);
+        scatter_forms(panel, first, count, g);
     }
     for (fmal_idx slot = 0; slot < panel->groups * FMAL_LANES; slot++) {
         fmal_idx group = slot / FMAL_LANES, lane = slot % FMAL_LANES;
@@ -322,7 +356,8 @@ static fmal_status kron_quadratic(fmal_panel *panel, const fmal_dmat *a,
                      g + group * triangle * FMAL_LANES + lane, own->root);
     }
     if (flops)
-        *flops += 2.0 * d * d * (double) triangle * (double) panel->groups * FMAL_LANES;
+        *flops += (double) d * (d + 1) * (double) triangle * (double) panel->groups *
+                  FMAL_LANES;
     return FMAL_OK;
 }
 
@@ -331,7 +366,10 @@ static double kron_bytes(const fmal_factor *f, fmal_idx n)
     const kron *own = f->own;
     double r = f->rank, d = own->d, m = f->part.block;
 
-    return 8 * (2 * (double) n * r + 2 * d * m + 2 * r * (r * d + r * m) + r * d * d);
+    double chunk = pairs_at_a_time(own->d, f->rank);
+
+    return 8 * (2 * (double) n * r + d * m + 2 * r * (r * d + r * m) +
+                chunk * (d * (d + 1) / 2 + m) + d * d + FMAL_KRON_PAIRS * m);
 }
 
 static const fmal_factor_ops kron_ops = {

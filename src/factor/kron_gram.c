@@ -22,9 +22,7 @@
 #include <math.h>
 #include <string.h>
 
-enum {
-    PANEL = 512
-}; /* feature pairs at a time: 256 samples of them fill the L2 cache */
+enum { PANEL = FMAL_KRON_PAIRS };
 
 typedef struct {
     const fmal_factor *f;
@@ -169,6 +167,22 @@ static void find_scales(gram_job *job)
     job->bits = fmal_exact_bits(part->blocks);
 }
 
+void fmal_kron_products(const double *ht, int m, int width, int *a, int *b,
+                        double *products)
+{
+    for (int t = 0; t < width; t++, products += m) {
+        const double *x = ht + (size_t) *a * (size_t) m;
+        const double *y = ht + (size_t) *b * (size_t) m;
+
+        for (int i = 0; i < m; i++)
+            products[i] = x[i] * y[i];
+        if ((*a)++ == *b) {
+            *a = 0;
+            (*b)++;
+        }
+    }
+}
+
 /* sum += partial in fixed point. Scaling by powers of two is exact. */
 static void add_partial(gram_job *job, int width)
 {
@@ -194,14 +208,8 @@ static void add_block(gram_job *job, fmal_idx b, int width, double *flops)
     if (m == 0)
         return;
     gather_weights(job, b, m);
-    for (int t = 0; t < width; t++) {
-        const double *x = job->ht + (size_t) job->a[t] * (size_t) m;
-        const double *y = job->ht + (size_t) job->b[t] * (size_t) m;
-        double *xy = job->products + (size_t) t * (size_t) m;
-
-        for (int i = 0; i < m; i++)
-            xy[i] = x[i] * y[i];
-    }
+    int a = job->a[0], b_feature = job->b[0];
+    fmal_kron_products(job->ht, m, width, &a, &b_feature, job->products);
     fmal_gemm(false, true, job->pairs, width, m, 1, job->weight, m, job->products, m, 0,
               job->partial, width);
     add_partial(job, width);

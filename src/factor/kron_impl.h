@@ -19,6 +19,15 @@ fmal_status fmal_kron_gram(const fmal_factor *f, const uint8_t *take, double wei
 /* The rotated rows of R: row k is root[k] (e_k - q), k < c - 1. root [c - 1], q [c]. */
 void fmal_kron_rotation(const double *p, int c, double *root, double *q);
 
+/* Products of two features are made so many at a time: 256 samples of them fill the L2
+   cache. */
+enum { FMAL_KRON_PAIRS = 512 };
+
+/* products [width, m]: h_a h_b of samples ht [d, m], for `width` pairs a <= b from (*a,
+   *b) on, a running fastest; advances (*a, *b). */
+void fmal_kron_products(const double *ht, int m, int width, int *a, int *b,
+                        double *products);
+
 /*
  * Loops over lanes; one copy for each instruction set.
  *
@@ -28,10 +37,7 @@ void fmal_kron_rotation(const double *p, int c, double *root, double *q);
  */
 #define FMAL_KRON_TILE(isa)                                                            \
     void fmal_kron_project_##isa(int r, int cols, const double *y, int ld,             \
-                                 const double *root, const double *shift,              \
-                                 double *out);                                         \
-    void fmal_kron_dot_##isa(int d, int m, const double *x, const double *y,           \
-                             double *out)
+                                 const double *root, const double *shift, double *out)
 
 FMAL_KRON_TILE(plain);
 #ifdef FMAL_X86_ISA

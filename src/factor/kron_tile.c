@@ -25,16 +25,3 @@ void KERNEL(fmal_kron_project)(int r, int cols, const double *y, int ld,
             to[k] = rt[k] * (*(const lanes *) (y + (size_t) k * (size_t) ld) - mean);
     }
 }
-
-/* out[i] = sum over a of x[a, i] y[a, i], i < m, m a multiple of LANES. */
-void KERNEL(fmal_kron_dot)(int d, int m, const double *x, const double *y, double *out)
-{
-    for (int i = 0; i < m; i += FMAL_LANES) {
-        lanes sum = { 0 };
-
-        for (int a = 0; a < d; a++)
-            sum += *(const lanes *) (x + (size_t) a * (size_t) m + i) *
-                   *(const lanes *) (y + (size_t) a * (size_t) m + i);
-        *(lanes *) (out + i) = sum;
-    }
-}

@@ -80,6 +80,7 @@ static void sync_directory(const char *path)
 
 fmal_status fmal_file_replace(const char *path, const void *data, size_t bytes)
 {
+    const char *from = bytes > 0 ? data : "";
     char temporary[4096];
     int error = 0;
 
@@ -89,11 +90,10 @@ fmal_status fmal_file_replace(const char *path, const void *data, size_t bytes)
         return FMAL_FAIL(FMAL_ERR_IO, "%s: cannot create: %s", temporary,
                          strerror(errno));
     fmal_point("file-begin");
-    if (write_all(fd, data, bytes / 2) != 0)
+    if (write_all(fd, from, bytes / 2) != 0)
         error = errno;
     fmal_point("file-middle");
-    if (!error &&
-        write_all(fd, (const char *) data + bytes / 2, bytes - bytes / 2) != 0)
+    if (!error && write_all(fd, from + bytes / 2, bytes - bytes / 2) != 0)
         error = errno;
     if (!error && fsync(fd) != 0 && errno != EINVAL)
         error = errno;
@@ -122,7 +122,8 @@ fmal_status fmal_file_keep(const char *path, const char *previous)
     unlink(temporary);
     if (link(path, temporary) == 0) {
         if (rename(temporary, previous) == 0) {
-            unlink(temporary); /* both names were one file already: rename did nothing */
+            unlink(
+                temporary); /* both names were one file already: rename did nothing */
             return FMAL_OK;
         }
         unlink(temporary);

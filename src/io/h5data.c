@@ -36,8 +36,7 @@ static fmal_status failed(const fmal_h5 *h, const char *what, const char *name)
                      fmal_h5_reason());
 }
 
-/* ---- Looking ------------------------------------------------------------------------
- */
+/* ---- Looking ---- */
 
 /* H5Lexists wants every group on the way to exist. */
 static bool path_exists(hid_t file, const char *name)
@@ -94,8 +93,7 @@ void fmal_h5_info_of(fmal_h5 *h, const char *name, fmal_h5_info *info)
     H5Dclose(set);
 }
 
-/* ---- Rows ---------------------------------------------------------------------------
- */
+/* ---- Rows ---- */
 
 typedef struct {
     hid_t set, space, type;
@@ -180,8 +178,7 @@ fmal_status fmal_h5_read(fmal_h5 *h, const char *name, fmal_type type, void *out
     return st;
 }
 
-/* ---- Text ---------------------------------------------------------------------------
- */
+/* ---- Text ---- */
 
 /* One string element selected in `space`, fixed or variable length, to a fresh copy. */
 static fmal_status read_string(fmal_h5 *h, const char *name, hid_t set, hid_t memory,
@@ -258,8 +255,7 @@ fmal_status fmal_h5_read_text_at(fmal_h5 *h, const char *name, fmal_idx at, char
     return st;
 }
 
-/* ---- Writing ------------------------------------------------------------------------
- */
+/* ---- Writing ---- */
 
 static hid_t string_type(size_t bytes)
 {

@@ -232,19 +232,24 @@ fmal_status fmal_h5_open_checked(const char *path, fmal_h5 **out)
 static fmal_status open_bytes(const char *path, char *data, size_t bytes, fmal_h5 **out)
 {
     hid_t list = access_list();
+    char name[4200];
 
+    /* HDF5 refuses to open bytes under the name of a file; below a file is none. */
+    snprintf(name, sizeof name, "%s/image", path);
     H5Pset_fapl_core(list, 1 << 20, 0);
     H5Pset_file_image(list, data, bytes);
-    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, list);
+    hid_t file = H5Fopen(name, H5F_ACC_RDONLY, list);
     fmal_status st = file < 0 ? cannot_open(path, 0) : handle_create(file, path, out);
     H5Pclose(list);
     return st;
 }
 
-fmal_status fmal_h5_open_checked_all(const fmal_ctx *ctx, const char *path, fmal_h5 **out)
+fmal_status fmal_h5_open_checked_all(const fmal_ctx *ctx, const char *path,
+                                     fmal_h5 **out)
 {
     char *data = NULL;
     size_t bytes = 0;
+    fmal_h5 *h = NULL;
     fmal_status st = FMAL_OK;
 
     if (ctx->rank == 0)
@@ -259,8 +264,11 @@ fmal_status fmal_h5_open_checked_all(const fmal_ctx *ctx, const char *path, fmal
     if ((st = fmal_agree(ctx, st)) != FMAL_OK)
         goto done;
     fmal_bcast(ctx, data, bytes, 0);
-    st = fmal_agree(ctx,
-                    open_bytes(path, data + HEAD_BYTES, bytes - HEAD_BYTES, out));
+    st = open_bytes(path, data + HEAD_BYTES, bytes - HEAD_BYTES, &h);
+    if ((st = fmal_agree(ctx, st)) == FMAL_OK)
+        *out = h;
+    else
+        fmal_h5_close(&h);
 done:
     fmal_free(&data);
     return st;
@@ -303,7 +311,10 @@ void fmal_h5_version(char *text, size_t size)
 
 fmal_status fmal_h5_stamp(fmal_h5 *h, const char *schema, const char *history)
 {
+    char clipped[4096]; /* an attribute dies at 64 KiB, and a list of files may be long */
+
+    snprintf(clipped, sizeof clipped, "%s", history);
     FMAL_TRY(fmal_h5_attr_text(h, "/", "schema", schema));
     FMAL_TRY(fmal_h5_attr_text(h, "/", "version", "fmal " FMAL_VERSION));
-    return fmal_h5_attr_text(h, "/", "history", history);
+    return fmal_h5_attr_text(h, "/", "history", clipped);
 }

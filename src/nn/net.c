@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- Construction -------------------------------------------------------- */
+/* ---- Construction ---- */
 
 int fmal_net_width(const fmal_net *net)
 {
@@ -94,7 +94,7 @@ void fmal_net_destroy(fmal_net **net)
     fmal_free(net);
 }
 
-/* ---- What it is ---------------------------------------------------------- */
+/* ---- What it is ---- */
 
 int fmal_net_inputs(const fmal_net *net)
 {
@@ -154,7 +154,7 @@ void fmal_net_init(fmal_net *net, uint64_t seed, uint32_t round)
     }
 }
 
-/* ---- What it computes ---------------------------------------------------- */
+/* ---- What it computes ---- */
 
 /* Input of a layer: of the network, or what the layer before gave. */
 static const float *input_of(const fmal_net *net, int layer, const float *x)

@@ -52,7 +52,7 @@ struct fmal_net {
     float *slopes[2]; /* of the loss by a layer's output, by its input; widest layer */
 };
 
-/* ---- Construction: these cannot fail, memory comes after ----------------- */
+/* ---- Construction: these cannot fail, memory comes after ---- */
 
 /** Width of what the layers so far give. */
 int fmal_net_width(const fmal_net *net);

@@ -114,8 +114,9 @@ fmal_status fmal_fetch_rows(const fmal_ctx *ctx, const fmal_part *part,
         fmal_idx at = r * round_rows < n_want ? r * round_rows : n_want;
         fmal_idx n = n_want - at < round_rows ? n_want - at : round_rows;
 
-        st = fetch_round(ctx, part, rows, row_bytes, row, want + at, (int) n,
-                         (char *) out + (size_t) at * row_bytes, &b);
+        /* With nothing left to want, want and out may be NULL. */
+        st = fetch_round(ctx, part, rows, row_bytes, row, n ? want + at : NULL, (int) n,
+                         n ? (char *) out + (size_t) at * row_bytes : NULL, &b);
     }
     FMAL_MPI(MPI_Type_free(&row));
 done:

@@ -21,8 +21,7 @@
 
 static const double REFRESH_RATIO = 10;
 
-/* ---- The matrix M of a set ----------------------------------------------------------
- */
+/* ---- The matrix M of a set ---- */
 
 static bool is_mine(const fmal_part *part, fmal_idx ig)
 {
@@ -105,8 +104,7 @@ static fmal_status refresh(fmal_selector *s)
     return st;
 }
 
-/* ---- Cells --------------------------------------------------------------------------
- */
+/* ---- Cells ---- */
 
 /* Replace the cells by those of the samples in s->take. */
 static fmal_status make_cells(fmal_selector *s)
@@ -144,8 +142,7 @@ static fmal_status begin_removing(fmal_selector *s)
     return refresh(s);
 }
 
-/* ---- Steps --------------------------------------------------------------------------
- */
+/* ---- Steps ---- */
 
 fmal_idx fmal_selector_steps(const fmal_selector *s)
 {
@@ -269,8 +266,7 @@ fmal_status fmal_selector_step(fmal_selector *s, int *flag)
     return carry_out(s, best);
 }
 
-/* ---- Life ---------------------------------------------------------------------------
- */
+/* ---- Life ---- */
 
 static fmal_status allocate_state(fmal_selector *s)
 {
@@ -444,8 +440,7 @@ void fmal_selector_destroy(fmal_selector **s)
     fmal_free(s);
 }
 
-/* ---- Result -------------------------------------------------------------------------
- */
+/* ---- Result ---- */
 
 static bool was_removed(const fmal_select_state *state, fmal_idx index_g)
 {

@@ -80,7 +80,7 @@ fmal_status fmal_embed(const fmal_ctx *ctx, fmal_net *net, const fmal_dataset *s
     return fmal_agree(ctx, st);
 }
 
-/* ---- Evaluation ---------------------------------------------------------- */
+/* ---- Evaluation ---- */
 
 /* What a rank found. */
 typedef struct {

@@ -86,7 +86,7 @@ static int micro_count(const batch *b, int j)
     return (int) (micro_start(b, j + 1) - micro_start(b, j));
 }
 
-/* ---- Set-up -------------------------------------------------------------- */
+/* ---- Set-up ---- */
 
 static fmal_idx count_mine(const fmal_trainer *t)
 {
@@ -222,7 +222,7 @@ void fmal_trainer_resume(fmal_trainer *t, int64_t epochs, int64_t steps)
     t->steps = steps;
 }
 
-/* ---- One step ------------------------------------------------------------ */
+/* ---- One step ---- */
 
 /* Gradients of this rank's micro-batches, whose samples are the next of `mine` after
    the first *taken. @return samples that were right */
@@ -339,7 +339,7 @@ static double batch_loss(const fmal_trainer *t, const batch *b)
     return loss;
 }
 
-/* ---- One epoch ----------------------------------------------------------- */
+/* ---- One epoch ---- */
 
 /* Put the epoch's samples in order and fetch those of this rank. */
 static fmal_status fetch_epoch(fmal_trainer *t)

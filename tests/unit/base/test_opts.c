@@ -44,8 +44,7 @@ static const fmal_opt table[] = {
 
 static const double exact = 0.1 + 0.2; /* not 0.3 */
 
-/* ---- Parsing ------------------------------------------------------------------------
- */
+/* ---- Parsing ---- */
 
 enum { MAX_WORDS = 10, MAX_POSITIONAL = 2 };
 
@@ -252,8 +251,7 @@ static void test_bad(fmal_test *t)
     }
 }
 
-/* ---- Times --------------------------------------------------------------------------
- */
+/* ---- Times ---- */
 
 static const struct {
     const char *text;
@@ -313,8 +311,7 @@ static void test_times(fmal_test *t)
     }
 }
 
-/* ---- Flags by text, as in a file ----------------------------------------------------
- */
+/* ---- Flags by text, as in a file ---- */
 
 static const struct {
     const char *text;
@@ -343,8 +340,7 @@ static void test_flags(fmal_test *t)
     }
 }
 
-/* ---- The object ---------------------------------------------------------------------
- */
+/* ---- The object ---- */
 
 static void test_object(fmal_test *t)
 {
@@ -405,8 +401,7 @@ static void test_bad_default(fmal_test *t)
                  "a malformed default is refused");
 }
 
-/* ---- The configuration as text ------------------------------------------------------
- */
+/* ---- The configuration as text ---- */
 
 static void test_ini(fmal_test *t)
 {

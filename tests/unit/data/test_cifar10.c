@@ -43,8 +43,7 @@ static fmal_import whole_job(void)
                           .output = output };
 }
 
-/* ---- Round trips --------------------------------------------------------------------
- */
+/* ---- Round trips ---- */
 
 static bool same_split(const fmal_split *split, int n, unsigned first)
 {
@@ -91,8 +90,7 @@ static void test_round_trip(fmal_test *t, const char *name, bool gz, bool with_t
     fmal_dataset_close(&set);
 }
 
-/* ---- Refusals -----------------------------------------------------------------------
- */
+/* ---- Refusals ---- */
 
 static void cut_record(void)
 {

@@ -12,8 +12,7 @@ enum { CHANNELS = 2, HEIGHT = 3, WIDTH = 5, PIXELS = CHANNELS * HEIGHT * WIDTH, 
 static const float mean[CHANNELS] = { 0.25f, 0.5f }, std[CHANNELS] = { 0.5f, 0.125f };
 static const char *const names[] = { "cat", "dog", "sn\xc3\xb8hare" };
 
-/* ---- Files --------------------------------------------------------------------------
- */
+/* ---- Files ---- */
 
 static uint8_t pixel_of(fmal_idx sample, int j)
 {
@@ -118,8 +117,7 @@ static fmal_dataset *make(fmal_test *t, const char *name, const recipe *r)
     return set;
 }
 
-/* ---- Checks -------------------------------------------------------------------------
- */
+/* ---- Checks ---- */
 
 /* This rank's share holds the right samples, and all shares together all of them. */
 static bool right_share(const fmal_ctx *ctx, const fmal_dataset *set,
@@ -198,8 +196,7 @@ static void test_shape(fmal_test *t)
     fmal_test_ok(t, !set, "closing nothing is fine");
 }
 
-/* ---- Checksums ----------------------------------------------------------------------
- */
+/* ---- Checksums ---- */
 
 static void test_checksum(fmal_test *t)
 {
@@ -223,8 +220,7 @@ static void test_checksum(fmal_test *t)
     fmal_dataset_close(&other);
 }
 
-/* ---- Values -------------------------------------------------------------------------
- */
+/* ---- Values ---- */
 
 static void test_decode(fmal_test *t)
 {
@@ -275,38 +271,53 @@ static void test_decode_features(fmal_test *t)
     fmal_dataset_close(&set);
 }
 
-/* ---- Damage -------------------------------------------------------------------------
- */
+/* ---- Damage ---- */
 
-/* Overwrite or cut the file after HDF5 made it. */
-static void damage(const char *path, double from, long bytes)
+/* Compressed bytes in the middle of the file. */
+static void damage_chunk(char *data, size_t bytes)
 {
-    FILE *f = fopen(path, "r+b");
-
-    fseek(f, 0, SEEK_END);
-    fseek(f, (long) (from * (double) ftell(f)), SEEK_SET);
-    while (bytes-- > 0)
-        fputc(0xaa, f);
-    fclose(f);
+    memset(data + bytes * 2 / 5, 0xaa, 200);
 }
 
-/* One rank's chunk does not decompress: all ranks fail, none waits for another. */
-static void test_damage(fmal_test *t)
+/* The first bytes of every index of chunks: only ranks that have samples look at it. */
+static void damage_index(char *data, size_t bytes)
 {
-    recipe r = { 5000, 100, false, true, true };
+    for (size_t i = 0; i + 5 < bytes; i++)
+        if (memcmp(data + i, "TREE\1", 5) == 0)
+            data[i] = 'X';
+}
+
+static fmal_status damage(const char *path, void (*how)(char *data, size_t bytes))
+{
+    char *data = NULL;
+    size_t bytes = 0;
+
+    FMAL_TRY(fmal_file_read(path, 16 << 20, &data, &bytes));
+    how(data, bytes);
+    fmal_status st = fmal_file_replace(path, data, bytes);
+    fmal_free(&data);
+    return st;
+}
+
+/* One rank cannot read its share: all ranks fail, and none waits for another. */
+static void test_damage(fmal_test *t, const char *name, fmal_idx n,
+                        void (*how)(char *data, size_t bytes))
+{
+    recipe r = { n, 100, false, true, true };
     const char *path = fmal_test_path(t, "damaged");
     fmal_dataset *set = NULL;
-    fmal_status st = t->ctx.rank == 0 ? write_file(path, &r) : FMAL_OK;
+    fmal_status st = FMAL_OK;
 
     if (t->ctx.rank == 0)
-        damage(path, 0.4, 200);
-    st = fmal_agree_root(&t->ctx, st);
-    fmal_test_status(t, fmal_dataset_open(&t->ctx, path, &set), FMAL_ERR_IO,
-                     "a damaged chunk");
+        st = write_file(path, &r);
+    if (t->ctx.rank == 0 && st == FMAL_OK)
+        st = damage(path, how);
+    fmal_test_status(t, fmal_agree_root(&t->ctx, st), FMAL_OK, name);
+    fmal_test_status(t, fmal_dataset_open(&t->ctx, path, &set), FMAL_ERR_IO, name);
     fmal_test_ok(t,
-                 st == FMAL_OK && !set && strstr(fmal_error_text(), "cannot read") &&
+                 !set && strstr(fmal_error_text(), "cannot read") &&
                      strstr(fmal_error_text(), "/train/"),
-                 "is named on all ranks");
+                 "%s: the message", name);
 }
 
 static void test_not_hdf5(fmal_test *t)
@@ -334,7 +345,9 @@ int main(int argc, char **argv)
     test_checksum(&t);
     test_decode(&t);
     test_decode_features(&t);
-    test_damage(&t);
+    test_damage(&t, "a damaged chunk", 5000, damage_chunk);
+    test_damage(&t, "a damaged index", 5000, damage_index);
+    test_damage(&t, "a damaged index, and ranks without samples", 100, damage_index);
     test_not_hdf5(&t);
     fmal_h5_shutdown();
     return fmal_test_end(&t);

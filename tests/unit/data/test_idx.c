@@ -59,8 +59,7 @@ static fmal_import whole_job(void)
                           .history = "fmal import" };
 }
 
-/* ---- Round trips --------------------------------------------------------------------
- */
+/* ---- Round trips ---- */
 
 /* Whether a split of an imported data set is what build_split made of the seed. */
 static bool same_split(const fmal_split *split, fmal_idx n, unsigned seed)
@@ -160,8 +159,7 @@ static void test_constant(fmal_test *t)
     fmal_dataset_close(&set);
 }
 
-/* ---- Refusals -----------------------------------------------------------------------
- */
+/* ---- Refusals ---- */
 
 static void wrong_magic(void)
 {
@@ -388,8 +386,7 @@ static void test_refusals(fmal_test *t)
     fmal_test_ok(t, fmal_mem_peak() < 1e9, "no promise was believed");
 }
 
-/* ---- Wrong use ----------------------------------------------------------------------
- */
+/* ---- Wrong use ---- */
 
 static void no_labels(fmal_import *job)
 {

@@ -42,8 +42,7 @@ static void write_noise(void)
     blob_write(&b, labels);
 }
 
-/* ---- A full disk --------------------------------------------------------------------
- */
+/* ---- A full disk ---- */
 
 /* No file of this process may exceed so many bytes: writes beyond fail as on a full
  * disk.
@@ -103,8 +102,7 @@ static void test_full_disk(fmal_test *t)
     fmal_test_ok(t, size_of(output) == whole, "the same size as before");
 }
 
-/* ---- Others -------------------------------------------------------------------------
- */
+/* ---- Others ---- */
 
 /* What another process is writing is neither shared nor removed. */
 static void test_busy(fmal_test *t)
@@ -153,8 +151,7 @@ static void test_registry(fmal_test *t)
                  "the list of names is the list of readers");
 }
 
-/* ---- Fashion-MNIST ------------------------------------------------------------------
- */
+/* ---- Fashion-MNIST ---- */
 
 #define REAL "/usr/share/datasets/fashion-mnist/"
 

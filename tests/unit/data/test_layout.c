@@ -93,8 +93,7 @@ static fmal_status write_file(const char *path)
     return st == FMAL_OK ? closed : st;
 }
 
-/* ---- What goes wrong ----------------------------------------------------------------
- */
+/* ---- What goes wrong ---- */
 
 static void leave_out(int which)
 {

@@ -138,6 +138,44 @@ static void test_full(fmal_test *t)
     }
 }
 
+/* ---- Keeping what is about to be replaced ---- */
+
+static void test_keep(fmal_test *t)
+{
+    const char *path = fmal_test_path(t, "state"),
+               *previous = fmal_test_path(t, "before");
+
+    fmal_test_ok(
+        t, fmal_file_keep(path, previous) == FMAL_OK && !fmal_file_exists(previous),
+        "nothing to keep");
+    for (int i = 0; i < 3; i++) {
+        char now[8], then[8];
+
+        snprintf(then, sizeof then, "v%d", i);
+        snprintf(now, sizeof now, "v%d", i + 1);
+        fmal_status st = fmal_file_replace(path, then, 2);
+        if (st == FMAL_OK)
+            st = fmal_file_keep(path, previous);
+        fmal_test_ok(
+            t, st == FMAL_OK && contains(path, then, 2) && contains(previous, then, 2),
+            "both names are whole, time %d", i + 1);
+        if (st == FMAL_OK)
+            st = fmal_file_keep(path, previous);
+        if (st == FMAL_OK)
+            st = fmal_file_replace(path, now, 2);
+        fmal_test_ok(t,
+                     st == FMAL_OK && contains(path, now, 2) &&
+                         contains(previous, then, 2) && !has_leftover(path) &&
+                         !has_leftover(previous),
+                     "replacing one leaves the other, time %d", i + 1);
+    }
+    fmal_status st = fmal_file_keep(path, fmal_test_path(t, "nowhere/before"));
+    fmal_test_ok(t,
+                 st == FMAL_ERR_IO && contains(path, "v3", 2) &&
+                     strstr(fmal_error_text(), "cannot keep it as"),
+                 "where it cannot be kept it stays");
+}
+
 static const struct {
     const char *name, *path;
     bool force;
@@ -223,6 +261,7 @@ int main(int argc, char **argv)
     test_replace_fails(&t);
     test_unwritable(&t);
     test_full(&t);
+    test_keep(&t);
     test_check_output(&t);
     test_exists(&t);
     test_read(&t);

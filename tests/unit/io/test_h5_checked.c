@@ -88,8 +88,7 @@ static void test_h5dump(fmal_test *t, const char *path)
     fmal_test_ok(t, system(command) == 0, "h5dump reads it");
 }
 
-/* ---- Damage -------------------------------------------------------------------------
- */
+/* ---- Damage ---- */
 
 /* Whether a file of these bytes is refused for its own sake, before HDF5 sees it. */
 static bool is_refused(const char *path, const char *data, size_t bytes)

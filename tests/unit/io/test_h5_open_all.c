@@ -58,8 +58,7 @@ static fmal_status write_sets(const char *path, fmal_save how)
     return st;
 }
 
-/* ---- Which rows each rank reads -----------------------------------------------------
- */
+/* ---- Which rows each rank reads ---- */
 
 typedef void ranges(const fmal_ctx *ctx, fmal_idx n, fmal_idx *first, fmal_idx *count);
 

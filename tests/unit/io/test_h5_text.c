@@ -150,8 +150,7 @@ static void test_texts(fmal_test *t, fmal_h5 *ours, fmal_h5 *foreign)
     }
 }
 
-/* ---- Attributes ---------------------------------------------------------------------
- */
+/* ---- Attributes ---- */
 
 static fmal_status write_attributes(fmal_h5 *h)
 {

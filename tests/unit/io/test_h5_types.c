@@ -211,8 +211,7 @@ static void test_extremes(fmal_test *t)
     fmal_h5_close(&h);
 }
 
-/* ---- Rows written in pieces ---------------------------------------------------------
- */
+/* ---- Rows written in pieces ---- */
 
 static const fmal_idx pieces[] = { 0, 256, 256, 512, 690, 700 };
 
@@ -273,8 +272,7 @@ static void test_rows_out_of_range(fmal_test *t)
     fmal_h5_close(&h);
 }
 
-/* ---- What goes with a dataset -------------------------------------------------------
- */
+/* ---- What goes with a dataset ---- */
 
 static void test_labels(fmal_test *t)
 {

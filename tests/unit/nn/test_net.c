@@ -28,7 +28,7 @@ static fmal_net *make(const char *arch)
     return net;
 }
 
-/* ---- Building ------------------------------------------------------------ */
+/* ---- Building ---- */
 
 static const struct {
     const char *name, *arch;
@@ -113,7 +113,7 @@ static void test_unknown(fmal_test *t)
                  "every network has a summary and a test");
 }
 
-/* ---- First weights ------------------------------------------------------- */
+/* ---- First weights ---- */
 
 static bool in_range(fmal_net *net)
 {
@@ -154,7 +154,7 @@ static void test_init(fmal_test *t)
     fmal_net_destroy(&again);
 }
 
-/* ---- Forward ------------------------------------------------------------- */
+/* ---- Forward ---- */
 
 static void draw(float *x, int n)
 {

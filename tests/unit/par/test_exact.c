@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- The scale ----------------------------------------------------------------------
- */
+/* ---- The scale ---- */
 
 static const struct {
     const char *name;
@@ -42,8 +41,7 @@ static void test_shift(fmal_test *t)
     }
 }
 
-/* ---- Sums of random addends ---------------------------------------------------------
- */
+/* ---- Sums of random addends ---- */
 
 enum { ADDENDS = 2003, WIDTH = 3, WAYS = 6 };
 
@@ -217,8 +215,7 @@ static void test_integers(fmal_test *t)
     fmal_test_ok(t, sum[1] == (double) want, "a sum of integers is exact");
 }
 
-/* ---- As many addends as promised, all as large as promised --------------------------
- */
+/* ---- As many addends as promised, all as large as promised ---- */
 
 static const struct {
     const char *name;

@@ -133,7 +133,7 @@ static void test_row(fmal_test *t, const fmal_ctx *self, int row)
     blobs_clear(&whole);
 }
 
-/* ---- What goes wrong ----------------------------------------------------- */
+/* ---- What goes wrong ---- */
 
 static void test_not_finite(fmal_test *t, const char *arch, float bad)
 {

@@ -155,7 +155,7 @@ static void test_stops(fmal_test *t)
     blobs_clear(&set);
 }
 
-/* ---- What goes wrong ----------------------------------------------------- */
+/* ---- What goes wrong ---- */
 
 static void test_not_finite(fmal_test *t, float bad)
 {
