@@ -39,7 +39,8 @@ fmal_status fmal_ckpt_save_run(const fmal_ctx *ctx, const char *dir,
 /**
  * Load a run's newest sound checkpoint.
  *
- * Collective over ctx. Says on the log which file it used if not the newest.
+ * Collective over ctx. If the newest is damaged, says so on the log, takes the one
+ * before it, and puts that in the newest's place.
  *
  * @param identity    of the start at hand; NULL compares nothing
  * @param[out] state  freed by fmal_run_state_clear; only if *found

@@ -32,6 +32,12 @@
  */
 fmal_status fmal_file_replace(const char *path, const void *data, size_t bytes);
 
+/** Rename a file that was synced, and sync the directory. Not collective. */
+fmal_status fmal_file_move(const char *from, const char *to);
+
+/** Whether two paths are, or would be if created, one file. Not collective. */
+bool fmal_file_same(const char *a, const char *b);
+
 /**
  * Let `previous` name what path names now, so that path may be replaced; nothing if
  * path does not exist. At every moment at least one of the two is whole. Not

@@ -72,4 +72,19 @@ void fmal_pool_close(fmal_pool **pool);
 /** Softmax of logits [n, c] in double precision, to probs [n, c]. Not collective. */
 void fmal_softmax(const float *logits, fmal_idx n, int c, double *probs);
 
+/**
+ * A made-up pool for benchmarks: features like those behind a rectifier, max(0, N(0,
+ * 1)), and the probabilities of a random linear head on them. Sample i's numbers depend
+ * on the seed and i alone.
+ *
+ * Not collective.
+ *
+ * @param part           who owns which sample
+ * @param[out] features  [part->count, d]
+ * @param[out] logits    [part->count, c]
+ * @return FMAL_ERR_NOMEM
+ */
+fmal_status fmal_pool_synth(const fmal_part *part, int d, int c, uint64_t seed,
+                            float *features, float *logits);
+
 #endif

@@ -63,7 +63,13 @@ void fmal_error_set(const char *place, const char *text);
 __attribute__((format(printf, 4, 5))) fmal_status
 fmal_fail(fmal_status code, const char *file, int line, const char *fmt, ...);
 
+#ifdef __clang_analyzer__ /* which does not see that the function returns its argument \
+                           */
+#define FMAL_FAIL(code, ...)                                                           \
+    (fmal_fail((code), __FILE__, __LINE__, __VA_ARGS__), (code))
+#else
 #define FMAL_FAIL(code, ...) fmal_fail((code), __FILE__, __LINE__, __VA_ARGS__)
+#endif
 
 /** Forward a failure; only where nothing is held. */
 #define FMAL_TRY(call)                                                                 \

@@ -11,14 +11,18 @@ static struct {
     int left; /* passages until the kill; 0: not armed */
 } armed;
 
-void fmal_point_arm(const char *spec)
+void fmal_point_arm(const char *spec, const char *rank)
 {
     if (!spec)
         return;
     size_t length = strcspn(spec, ":");
+    const char *count = spec[length] ? spec + length + 1 : "1";
+    const char *who = strchr(count, ':');
 
+    if (who && atoi(who + 1) != (rank ? atoi(rank) : 0))
+        return;
     snprintf(armed.name, sizeof armed.name, "%.*s", (int) length, spec);
-    armed.left = spec[length] ? atoi(spec + length + 1) : 1;
+    armed.left = atoi(count);
 }
 
 void fmal_point(const char *name)

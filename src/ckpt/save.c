@@ -108,6 +108,25 @@ static bool exists(const fmal_ctx *ctx, const char *path)
     return there;
 }
 
+static bool is_damaged(fmal_status st)
+{
+    return st == FMAL_ERR_FORMAT || st == FMAL_ERR_IO;
+}
+
+/* Let the newest be the one that was loaded: the next save keeps the newest as the one
+   before it, and must not replace the only sound file by a damaged one. */
+static fmal_status restore_newest(const fmal_ctx *ctx, const char *path,
+                                  const char *previous, fmal_run_state *state)
+{
+    fmal_status st = FMAL_OK;
+
+    if (ctx->rank == 0)
+        st = fmal_file_keep(previous, path);
+    if ((st = fmal_agree_root(ctx, st)) != FMAL_OK)
+        fmal_run_state_clear(state);
+    return st;
+}
+
 fmal_status fmal_ckpt_load_run(const fmal_ctx *ctx, const char *dir,
                                const fmal_identity *identity, fmal_run_state *state,
                                bool *found)
@@ -124,14 +143,20 @@ fmal_status fmal_ckpt_load_run(const fmal_ctx *ctx, const char *dir,
         return FMAL_OK;
     if (has_newest)
         st = load_run_from(ctx, path, identity, state);
-    if (st != FMAL_ERR_FORMAT && st != FMAL_ERR_IO)
+    if (!is_damaged(st) && has_newest)
         return st; /* good, or good and not ours */
-    if (has_newest)
-        fmal_log(FMAL_LOG_WARN, "checkpoint", "%s", fmal_error_text());
-    if (!has_previous)
-        return st;
-    fmal_log(FMAL_LOG_WARN, "checkpoint", "using the one before it, %s", previous);
-    return load_run_from(ctx, previous, identity, state);
+    if (has_previous) {
+        fmal_log(FMAL_LOG_WARN, "checkpoint", "%s; using the one before it, %s",
+                 has_newest ? fmal_error_text() : "the newest is missing", previous);
+        st = load_run_from(ctx, previous, identity, state);
+    }
+    if (st == FMAL_OK)
+        return restore_newest(ctx, path, previous, state);
+    if (is_damaged(st))
+        st = FMAL_FAIL(st, "%s; there is no sound checkpoint in %s: put a copy back, or "
+                           "start in another directory",
+                       fmal_error_text(), dir);
+    return st;
 }
 
 fmal_status fmal_ckpt_load_select(const fmal_ctx *ctx, const char *path,
@@ -143,8 +168,12 @@ fmal_status fmal_ckpt_load_select(const fmal_ctx *ctx, const char *path,
     *found = exists(ctx, path);
     if (!*found)
         return FMAL_OK;
-    FMAL_TRY(open_mine(ctx, path, FMAL_SELECT_SCHEMA, identity, &h));
-    fmal_status st = fmal_agree(ctx, fmal_selection_read(h, state));
+    fmal_status st = open_mine(ctx, path, FMAL_SELECT_SCHEMA, identity, &h);
+    if (st == FMAL_OK)
+        st = fmal_agree(ctx, fmal_selection_read(h, state));
     fmal_h5_close(&h);
+    if (is_damaged(st))
+        st = FMAL_FAIL(st, "%s; remove it to begin the selection again",
+                       fmal_error_text());
     return st;
 }

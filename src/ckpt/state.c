@@ -15,6 +15,12 @@ fmal_status fmal_ckpt_array(fmal_h5 *h, const char *name, fmal_type type, size_t
         info.kind == FMAL_H5_STRING || info.kind == FMAL_H5_OTHER)
         return FMAL_FAIL(FMAL_ERR_FORMAT, "%s: %s is missing or no array of numbers",
                          fmal_h5_path(h), name);
+    /* A few bytes of a file can claim any length. */
+    double wanted = (double) info.dims[0] * (double) size;
+    double available = fmal_mem_available();
+    if (available > 0 && wanted > available)
+        return FMAL_FAIL(FMAL_ERR_NOMEM, "%s: %s takes %.1f GB, %.1f GB are available",
+                         fmal_h5_path(h), name, wanted / 1e9, available / 1e9);
     FMAL_TRY(fmal_alloc(&data, info.dims[0], size));
     fmal_status st = info.dims[0] > 0 ? fmal_h5_read(h, name, type, data) : FMAL_OK;
     if (st != FMAL_OK) {
@@ -163,13 +169,14 @@ static fmal_status read_rounds(fmal_h5 *h, fmal_run_state *s)
 {
     fmal_idx n = rounds_kept(s);
 
-    FMAL_TRY(FMAL_ALLOC(&s->rounds, n));
     for (int i = 0; i < FMAL_COUNT(columns); i++) {
         int64_t *values = NULL;
         fmal_status st =
             exact_array(h, columns[i].name, columns[i].integer ? FMAL_I64 : FMAL_F64, 8,
                         &values, n);
 
+        if (st == FMAL_OK && !s->rounds)
+            st = FMAL_ALLOC(&s->rounds, n); /* now that the file has as many */
         for (fmal_idx r = 0; r < n && st == FMAL_OK; r++)
             memcpy((char *) &s->rounds[r] + columns[i].offset, &values[r], 8);
         fmal_free(&values);
@@ -181,6 +188,9 @@ static fmal_status read_rounds(fmal_h5 *h, fmal_run_state *s)
 /* ---- A run ---- */
 
 static const char *const stage_names[] = { "pick", "train", "done" };
+
+/* Random streams are keyed by rounds below this (rng.h). */
+enum { MAX_ROUNDS = 1 << 24 };
 
 static fmal_status write_position(fmal_h5 *h, const fmal_run_state *s)
 {
@@ -208,9 +218,10 @@ static fmal_status read_position(fmal_h5 *h, fmal_run_state *s)
     FMAL_TRY(fmal_h5_get_i64(h, "/", "steps", &s->steps));
     FMAL_TRY(fmal_h5_get_i64(h, "/", "events_bytes", &s->events_bytes));
     FMAL_TRY(fmal_h5_get_f64(h, "/", "seconds", &s->seconds));
-    if (i == FMAL_COUNT(stage_names) || s->round < 0 || s->rounds_done < 0 ||
-        s->rounds_done > s->round + 1)
-        return FMAL_FAIL(FMAL_ERR_FORMAT, "%s: stage '%s' of round %lld makes no sense",
+    if (i == FMAL_COUNT(stage_names) || s->round < 0 || s->round > MAX_ROUNDS ||
+        s->rounds_done < 0 || s->rounds_done > s->round + 1 || s->epochs < 0 ||
+        s->steps < 0 || s->events_bytes < 0)
+        return FMAL_FAIL(FMAL_ERR_FORMAT, "%s: its counts at stage '%s' of round %lld make no sense",
                          fmal_h5_path(h), stage, (long long) s->round);
     return FMAL_OK;
 }

@@ -35,12 +35,13 @@ typedef struct command {
     const fmal_opt *options; /* its own, ended by a NULL name */
     size_t size;             /* of its struct of options */
     const char *positional;  /* what its one word is, NULL if it takes none */
+    bool optional_positional;
     bool uses_mpi;
     fmal_status (*run)(cli *c, void *options);
 } command;
 
 extern const command command_import, command_select, command_run, command_inspect,
-    command_info;
+    command_bench, command_info;
 
 /* All commands, ended by NULL. */
 extern const command *const commands[];

@@ -57,6 +57,26 @@ static const fmal_opt table[] = {
     { .name = NULL },
 };
 
+static fmal_status check_not_input(const char *output, const char *input)
+{
+    if (!input || !fmal_file_same(output, input))
+        return FMAL_OK;
+    return FMAL_FAIL(FMAL_ERR_USAGE, "%s: is read; give another name to --output",
+                     output);
+}
+
+static fmal_status check_output(const import_options *o)
+{
+    FMAL_TRY(fmal_file_check_output(o->output, o->force));
+    FMAL_TRY(check_not_input(o->output, o->labels));
+    FMAL_TRY(check_not_input(o->output, o->test_labels));
+    for (int i = 0; i < o->images.count; i++)
+        FMAL_TRY(check_not_input(o->output, o->images.item[i]));
+    for (int i = 0; i < o->test_images.count; i++)
+        FMAL_TRY(check_not_input(o->output, o->test_images.item[i]));
+    return FMAL_OK;
+}
+
 static fmal_status run(cli *c, void *given)
 {
     const import_options *o = given;
@@ -69,7 +89,7 @@ static fmal_status run(cli *c, void *given)
                         .output = o->output,
                         .history = c->history };
 
-    FMAL_TRY(fmal_file_check_output(o->output, o->force));
+    FMAL_TRY(check_output(o));
     FMAL_TRY(fmal_import_run(&fmal_readers[o->format], &job));
     printf("%s\n", o->output);
     fmal_log(FMAL_LOG_INFO, "import", "seconds=%.1f; fmal inspect %s shows it",

@@ -133,6 +133,7 @@ static fmal_status show_pool(sheet *s, const char *path)
     fmal_pool_info info;
 
     FMAL_TRY(fmal_pool_look(path, &info));
+    say(s, "file", "%s", path);
     say(s, "kind", "pool");
     say_number(s, "samples", info.n);
     say_number(s, "features", info.d);
@@ -258,6 +259,7 @@ static fmal_status show_kind(sheet *s, const char *path, int kind)
         FMAL_TRY(fmal_h5_open_checked(path, &h));
     else
         FMAL_TRY(fmal_h5_open(path, &h));
+    say(s, "file", "%s", path);
     say(s, "kind", "%s", kinds[kind].kind);
     say_attribute(s, h, "written by", "version");
     say_attribute(s, h, "command", "history");
@@ -296,7 +298,6 @@ static fmal_status run(cli *c, void *given)
     snprintf(path, sizeof path, "%s", c->positional);
     if (stat(path, &about) == 0 && S_ISDIR(about.st_mode))
         fmal_ckpt_path(c->positional, false, path, sizeof path);
-    say(&s, "file", "%s", path);
     fmal_status st = show_file(&s, path);
     if (st == FMAL_OK && s.json) {
         json_dumpf(s.facts, stdout, JSON_INDENT(2));

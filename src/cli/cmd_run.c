@@ -446,8 +446,11 @@ static fmal_status begin(job *j, fmal_run **run)
         st = fmal_events_add(j->events, found ? "resume" : "start",
                              ctx->rank == 0 ? start_json(j) : NULL);
     if (st == FMAL_OK && found) {
-        fmal_log(FMAL_LOG_INFO, "resume", "round=%" PRId64 " labels=%" PRId64,
-                 saved.round, saved.n_picks);
+        fmal_log(FMAL_LOG_INFO, "resume",
+                 "round=%" PRId64 " labels=%" PRId64 " epochs=%" PRId64
+                 " added=%" PRId64 " removed=%" PRId64,
+                 saved.round, saved.n_picks, saved.epochs, saved.selection.n_added,
+                 saved.selection.n_removed);
         st = fmal_run_resume(&j->setup, &saved, run);
         if (st == FMAL_OK) /* rows past the checkpoint go */
             st = fmal_report_tables(ctx, j->dir.path, fmal_run_now(*run), j->set);

@@ -159,16 +159,30 @@ static void names_of_outputs(job *j)
         snprintf(j->csv, sizeof j->csv, "%.*s.csv", stem, output);
 }
 
+/* Root only. */
+static fmal_status check_names(const job *j)
+{
+    const char *output = j->o->output, *csv = j->csv;
+
+    FMAL_TRY(fmal_file_check_output(output, j->o->force));
+    FMAL_TRY(fmal_file_check_output(csv, j->o->force));
+    if (fmal_file_same(output, csv))
+        return FMAL_FAIL(FMAL_ERR_USAGE,
+                         "%s: is the name of the picks and of their CSV; give another "
+                         "to --output or --csv",
+                         csv);
+    if (fmal_file_same(output, j->o->pool) || fmal_file_same(csv, j->o->pool))
+        return FMAL_FAIL(FMAL_ERR_USAGE, "%s: is the pool; give another name to %s",
+                         j->o->pool,
+                         fmal_file_same(csv, j->o->pool) ? "--csv" : "--output");
+    return FMAL_OK;
+}
+
 static fmal_status check_outputs(const job *j)
 {
-    fmal_status st = FMAL_OK;
+    const fmal_ctx *ctx = &j->c->ctx;
 
-    if (j->c->ctx.rank == 0) {
-        st = fmal_file_check_output(j->o->output, j->o->force);
-        if (st == FMAL_OK)
-            st = fmal_file_check_output(j->csv, j->o->force);
-    }
-    return fmal_agree_root(&j->c->ctx, st);
+    return fmal_agree_root(ctx, ctx->rank == 0 ? check_names(j) : FMAL_OK);
 }
 
 static void print_search(const fmal_select_plan *p)
@@ -206,8 +220,13 @@ static fmal_status plan(job *j)
              info.n, info.d, info.c, info.labelled, info.excluded, j->select.batch);
     FMAL_TRY(fmal_select_plan_make(&j->select, info.n, info.labelled, info.excluded,
                                    info.d, info.c, ctx->size, &p));
-    if (!fmal_strategy_honours(j->strategy, "lambda"))
+    if (!fmal_strategy_honours(j->strategy, "lambda")) {
+        char all[32];
+
+        fmal_log(FMAL_LOG_INFO, "plan", "memory a rank: %s (pool)",
+                 bytes_text(p.bytes_pool, all, sizeof all));
         return check_memory(ctx, p.bytes_pool);
+    }
     print_search(&p);
     return check_memory(ctx, p.bytes);
 }
@@ -344,6 +363,27 @@ static void print_result(const job *j, const fmal_batch *batch)
                batch->before, batch->after);
 }
 
+/* Both files or neither: written beside their places, then renamed. */
+static fmal_status write_files(const job *j, const fmal_picks *picks)
+{
+    char output[4096 + 8], csv[4096 + 8];
+
+    snprintf(output, sizeof output, "%s.new", j->o->output);
+    snprintf(csv, sizeof csv, "%s.new", j->csv);
+    fmal_status st = fmal_picks_csv(csv, picks);
+    if (st == FMAL_OK)
+        st = fmal_picks_save(output, picks);
+    if (st == FMAL_OK)
+        st = fmal_file_move(csv, j->csv);
+    if (st == FMAL_OK)
+        st = fmal_file_move(output, j->o->output);
+    if (st != FMAL_OK) {
+        unlink(csv);
+        unlink(output);
+    }
+    return st;
+}
+
 /* Root only. */
 static fmal_status write_result(job *j, const fmal_batch *batch, gathered *g)
 {
@@ -365,8 +405,7 @@ static fmal_status write_result(job *j, const fmal_batch *batch, gathered *g)
     picks.ids = g->ids;
     FMAL_TRY(fmal_nearest_rows(g->features, batch->n, j->pool->info.d, g->nearest));
     count_predicted(g, batch->n, j->pool->info.c);
-    FMAL_TRY(fmal_picks_csv(j->csv, &picks));
-    FMAL_TRY(fmal_picks_save(j->o->output, &picks));
+    FMAL_TRY(write_files(j, &picks));
     unlink(j->part);
     if (!j->o->common.json) {
         print_result(j, batch);

@@ -5,8 +5,10 @@
 #include <stddef.h>
 #include <string.h>
 
-const command *const commands[] = { &command_import,  &command_select, &command_run,
-                                    &command_inspect, &command_info,   NULL };
+const command *const commands[] = {
+    &command_import, &command_select, &command_run, &command_inspect,
+    &command_bench,  &command_info,   NULL
+};
 
 #define AT(member) offsetof(common_options, member)
 static const fmal_opt common_table[] = {
@@ -50,7 +52,8 @@ static const fmal_opt json_option = { .name = "json",
 /* Commands whose results have a form for programs. */
 static bool has_json(const command *c)
 {
-    return c == &command_select || c == &command_inspect || c == &command_info;
+    return c == &command_select || c == &command_inspect || c == &command_bench ||
+           c == &command_info;
 }
 
 void command_table(const command *c, fmal_opt table[MAX_TABLE])

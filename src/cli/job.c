@@ -53,10 +53,34 @@ fmal_status check_singleton(const fmal_ctx *ctx)
 
 /* ---- First and last lines ---- */
 
+/* Every option as resolved, several to a line. */
+static void log_options(const fmal_opts *opts)
+{
+    enum { WIDTH = 76 };
+    char line[8192] = "", pair[4200], value[4096];
+
+    for (int i = 0; i < fmal_opts_count(opts); i++) {
+        const char *name = fmal_opts_at(opts, i)->name;
+
+        fmal_opts_text(opts, i, value, sizeof value);
+        if (!value[0] || strcmp(name, "help") == 0)
+            continue;
+        snprintf(pair, sizeof pair, "%s=%s", name, value);
+        if (line[0] && strlen(line) + strlen(pair) > WIDTH) {
+            fmal_log(FMAL_LOG_INFO, "options", "%s", line);
+            line[0] = 0;
+        }
+        if (line[0])
+            strcat(line, " ");
+        strcat(line, pair);
+    }
+    fmal_log(FMAL_LOG_INFO, "options", "%s", line);
+}
+
 void job_begin(cli *c)
 {
     const fmal_ctx *ctx = &c->ctx;
-    char value[1024], hdf5[32];
+    char hdf5[32];
     double isa = -(double) fmal_isa_detect();
 
     fmal_max_f64(ctx, &isa, 1);
@@ -67,12 +91,7 @@ void job_begin(cli *c)
         FMAL_VERSION, c->command->name, ctx->nodes, ctx->nodes == 1 ? "node" : "nodes",
         ctx->size / ctx->nodes, fmal_blas_threads(), fmal_blas_core(),
         fmal_isa_name((fmal_isa) -isa), hdf5);
-    for (int i = 0; i < fmal_opts_count(c->opts); i++) {
-        fmal_opts_text(c->opts, i, value, sizeof value);
-        if (value[0])
-            fmal_log(FMAL_LOG_INFO, "option", "%s=%s", fmal_opts_at(c->opts, i)->name,
-                     value);
-    }
+    log_options(c->opts);
 }
 
 void job_end(cli *c)

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const command *find_command(const char *name)
 {
@@ -65,7 +66,7 @@ static fmal_status parse(cli *c, int argc, char **argv, common_options *common)
     if (common->config)
         FMAL_TRY(fmal_opts_file(c->opts, common->config, c->command->name, sections));
     FMAL_TRY(fmal_opts_check(c->opts));
-    if (c->command->positional && n == 0 && c->command != &command_info)
+    if (c->command->positional && n == 0 && !c->command->optional_positional)
         return FMAL_FAIL(FMAL_ERR_USAGE, "fmal %s: %s is missing", c->command->name,
                          c->command->positional);
     return FMAL_OK;
@@ -100,6 +101,13 @@ static void complain(const cli *c, fmal_status st)
              fmal_status_text(st));
 }
 
+static void log_begin(const common_options *common, int rank)
+{
+    fmal_log_setup(common->quiet ? FMAL_LOG_WARN : (fmal_log_level) common->log_level,
+                   rank == 0);
+    fmal_progress_setup((fmal_progress_mode) common->progress, common->quiet, rank);
+}
+
 /* On ranks. The duplicate keeps our messages apart from those of who embeds us. */
 static fmal_status run_on_ranks(cli *c, void *options, const common_options *common)
 {
@@ -111,10 +119,7 @@ static fmal_status run_on_ranks(cli *c, void *options, const common_options *com
     fmal_ctx_init(&c->ctx, comm);
     fmal_stop_install();
     fmal_blas_one_thread();
-    fmal_log_setup(common->quiet ? FMAL_LOG_WARN : (fmal_log_level) common->log_level,
-                   c->ctx.rank == 0);
-    fmal_progress_setup((fmal_progress_mode) common->progress, common->quiet,
-                        c->ctx.rank);
+    log_begin(common, c->ctx.rank);
 
     fmal_status st = c->command->run(c, options);
     complain(c, st);
@@ -136,14 +141,19 @@ static fmal_status run_command(cli *c, int argc, char **argv)
     if (st == FMAL_OK)
         st = parse(c, argc, argv, options);
     if (st == FMAL_OK && options->help) {
-        print_help(c->command, stdout);
+        if (speaks(c))
+            print_help(c->command, stdout);
     } else if (st == FMAL_OK && c->command->uses_mpi) {
         st = run_on_ranks(c, options, options);
-    } else {
-        fmal_log_setup((fmal_log_level) (options ? options->log_level : 0), true);
-        if (st == FMAL_OK)
-            st = c->command->run(c, options);
+    } else if (st == FMAL_OK) {
+        log_begin(options, 0);
+        st = c->command->run(c, options);
         complain(c, st);
+    } else {
+        complain(c, st);
+        /* mpirun kills all when the first one fails: let that be the one that speaks. */
+        if (!speaks(c))
+            sleep(2);
     }
     fmal_opts_destroy(&c->opts);
     fmal_free(&options);
@@ -156,7 +166,11 @@ int main(int argc, char **argv)
     fmal_status st = FMAL_OK;
 
     signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error like another */
-    fmal_point_arm(getenv("FMAL_KILL_AT"));
+    fmal_point_arm(getenv("FMAL_KILL_AT"), getenv("OMPI_COMM_WORLD_RANK"));
+    if (argc > 1)
+        c.command = find_command(argv[1]);
+    if (!speaks(&c) && !(c.command && c.command->uses_mpi))
+        return 0; /* what needs no ranks, one of them does */
     c.history = join(argc, argv);
     if (argc < 2) {
         print_overview(stderr);
@@ -167,7 +181,7 @@ int main(int argc, char **argv)
                strcmp(argv[1], "-h") == 0) {
         st = help(argc, argv);
         complain(&c, st);
-    } else if (!(c.command = find_command(argv[1]))) {
+    } else if (!c.command) {
         st = unknown_command(argv[1]);
         complain(&c, st);
     } else {

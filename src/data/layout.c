@@ -26,10 +26,10 @@ static void describe(const fmal_h5_info *info, char *text, size_t size)
         return;
     }
     if (info->kind == FMAL_H5_INTEGER)
-        snprintf(type, sizeof type, "%c%d", info->is_signed ? 'i' : 'u',
-                 8 * info->bytes);
+        snprintf(type, sizeof type, "%c%lld", info->is_signed ? 'i' : 'u',
+                 8LL * info->bytes);
     else if (info->kind == FMAL_H5_FLOAT)
-        snprintf(type, sizeof type, "f%d", 8 * info->bytes);
+        snprintf(type, sizeof type, "f%lld", 8LL * info->bytes);
     else
         snprintf(type, sizeof type, "%s",
                  info->kind == FMAL_H5_STRING ? "text" : "another type");
@@ -68,9 +68,9 @@ const char *fmal_layout_rows(const fmal_layout *layout, const char *split,
 static bool right_type(const fmal_layout *l, const fmal_h5_info *info)
 {
     if (l->has_images)
-        return info->kind == FMAL_H5_INTEGER && info->bytes == 1 && !info->is_signed &&
-               info->ndims == 4;
-    return info->kind == FMAL_H5_FLOAT && info->ndims == 2;
+        return is_number(info, FMAL_H5_INTEGER) && info->bytes == 1 &&
+               !info->is_signed && info->ndims == 4;
+    return is_number(info, FMAL_H5_FLOAT) && info->ndims == 2;
 }
 
 /* Take the shape of a sample from the training split. */
@@ -105,8 +105,7 @@ static fmal_status check_labels(fmal_h5 *h, const char *split, fmal_idx n)
 
     snprintf(name, sizeof name, "/%s/labels", split);
     fmal_h5_info_of(h, name, &info);
-    if (!info.exists || info.kind != FMAL_H5_INTEGER || info.ndims != 1 ||
-        info.dims[0] != n)
+    if (!is_number(&info, FMAL_H5_INTEGER) || info.ndims != 1 || info.dims[0] != n)
         return refuse(h, name, &info, "i32 [%" PRId64 "], one for each sample", n);
     return FMAL_OK;
 }
@@ -259,7 +258,7 @@ static fmal_status read_classes(fmal_h5 *h, fmal_layout *l, char **names)
         return FMAL_OK;
     bool text =
         info.kind == FMAL_H5_STRING && info.bytes >= 1 && info.bytes <= MAX_NAME_BYTES;
-    if ((!text && info.kind != FMAL_H5_INTEGER) || info.ndims != 1 ||
+    if ((!text && !is_number(&info, FMAL_H5_INTEGER)) || info.ndims != 1 ||
         info.dims[0] < 2 || info.dims[0] > FMAL_MAX_CLASSES)
         return refuse(h, "/classes", &info,
                       "the names of 2 to %d classes, each of less than %d bytes",
@@ -285,7 +284,7 @@ static fmal_status read_channels(fmal_h5 *h, const char *name, int channels,
     fmal_h5_info_of(h, name, &info);
     if (!info.exists)
         return FMAL_OK;
-    if (info.kind != FMAL_H5_FLOAT || info.ndims != 1 || info.dims[0] != channels)
+    if (!is_number(&info, FMAL_H5_FLOAT) || info.ndims != 1 || info.dims[0] != channels)
         return refuse(h, name, &info, "f32 [%d], one for each channel", channels);
     return fmal_h5_read(h, name, FMAL_F32, value);
 }

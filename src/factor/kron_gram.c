@@ -22,7 +22,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { PANEL = FMAL_KRON_PAIRS };
+enum { PANEL = FMAL_KRON_PAIRS, SLAB_BYTES = 64 << 20 };
 
 typedef struct {
     const fmal_factor *f;
@@ -33,12 +33,14 @@ typedef struct {
     int bits;         /* of the integer scale */
     double *bound;    /* [c, d]: one block's sum of p_k (1 - p_k) h_a^2 */
     double *ht;       /* [d, m]: features of the block's taken samples */
+    fmal_idx *taken;  /* [m]: local indices of those samples */
     double *weight;   /* [pairs, m]: p_k p_l */
     double *rest;     /* [c]: 1 - p_k, as the sum of the other probabilities */
     double *products; /* [PANEL, m]: h_a h_b */
     double *partial;  /* [pairs, PANEL] */
-    int64_t *sum;     /* [pairs, PANEL] */
-    int a[PANEL], b[PANEL];
+    fmal_idx slab;    /* feature pairs that are summed in one go over the samples */
+    int64_t *sum;     /* [pairs, slab] */
+    int *a, *b;       /* [slab]: the pairs of features, a <= b */
 } gram_job;
 
 static void job_clear(gram_job *job)
@@ -46,11 +48,25 @@ static void job_clear(gram_job *job)
     fmal_free(&job->down);
     fmal_free(&job->bound);
     fmal_free(&job->ht);
+    fmal_free(&job->taken);
     fmal_free(&job->weight);
     fmal_free(&job->rest);
     fmal_free(&job->products);
     fmal_free(&job->partial);
     fmal_free(&job->sum);
+    fmal_free(&job->a);
+    fmal_free(&job->b);
+}
+
+/* All pairs of d features, or whole panels of them that keep the sums within bounds. */
+static fmal_idx slab_width(fmal_idx pairs, fmal_idx d)
+{
+    fmal_idx all = d * (d + 1) / 2;
+    fmal_idx room = SLAB_BYTES / 8 / pairs / PANEL * PANEL;
+
+    if (room < PANEL)
+        room = PANEL;
+    return room < all ? room : all;
 }
 
 static fmal_status job_init(gram_job *job, const fmal_factor *f, const uint8_t *take)
@@ -66,11 +82,15 @@ static fmal_status job_init(gram_job *job, const fmal_factor *f, const uint8_t *
     FMAL_TRY(FMAL_ALLOC(&job->down, c * d));
     FMAL_TRY(FMAL_ALLOC(&job->bound, c * d));
     FMAL_TRY(FMAL_ALLOC(&job->ht, d * m));
+    FMAL_TRY(FMAL_ALLOC(&job->taken, m));
     FMAL_TRY(FMAL_ALLOC(&job->weight, pairs * m));
     FMAL_TRY(FMAL_ALLOC(&job->rest, c));
     FMAL_TRY(FMAL_ALLOC(&job->products, PANEL * m));
     FMAL_TRY(FMAL_ALLOC(&job->partial, pairs * PANEL));
-    return FMAL_ALLOC(&job->sum, pairs * PANEL);
+    job->slab = slab_width(pairs, d);
+    FMAL_TRY(FMAL_ALLOC(&job->a, job->slab));
+    FMAL_TRY(FMAL_ALLOC(&job->b, job->slab));
+    return FMAL_ALLOC(&job->sum, pairs * job->slab);
 }
 
 /* 1 - p_k without cancellation. */
@@ -96,35 +116,31 @@ static int gather(gram_job *job, fmal_idx b)
     fmal_idx first = b * part->block;
 
     for (int i = 0; i < rows; i++)
-        m += job->take[first + i] != 0;
-    for (int i = 0, at = 0; i < rows; i++) {
-        const float *h = job->own->h + (first + i) * d;
+        if (job->take[first + i])
+            job->taken[m++] = first + i;
+    /* Some samples at a time: writes are then whole cache lines. */
+    for (int i = 0; i < m; i += FMAL_LANES) {
+        int lanes = m - i < FMAL_LANES ? m - i : FMAL_LANES;
 
-        if (!job->take[first + i])
-            continue;
         for (int a = 0; a < d; a++)
-            job->ht[(size_t) a * (size_t) m + (size_t) at] = h[a];
-        at++;
+            for (int lane = 0; lane < lanes; lane++)
+                job->ht[(size_t) a * (size_t) m + (size_t) (i + lane)] =
+                    job->own->h[job->taken[i + lane] * d + a];
     }
     return m;
 }
 
-static void gather_weights(gram_job *job, fmal_idx b, int m)
+static void gather_weights(gram_job *job, int m)
 {
-    const fmal_part *part = &job->f->part;
-    int rows = fmal_part_block_rows(part, b), c = job->own->c;
-    fmal_idx first = b * part->block;
+    int c = job->own->c;
 
-    for (int i = 0, at = 0; i < rows; i++) {
-        const double *p = job->own->p + (first + i) * c;
-        double *w = job->weight + at;
+    for (int i = 0; i < m; i++) {
+        const double *p = job->own->p + job->taken[i] * c;
+        double *w = job->weight + i;
 
-        if (!job->take[first + i])
-            continue;
         for (int k = 0; k < c; k++)
             for (int l = 0; l < k; l++, w += m)
                 *w = p[k] * p[l];
-        at++;
     }
 }
 
@@ -183,38 +199,44 @@ void fmal_kron_products(const double *ht, int m, int width, int *a, int *b,
     }
 }
 
-/* sum += partial in fixed point. Scaling by powers of two is exact. */
-static void add_partial(gram_job *job, int width)
+/* sum += partial in fixed point, for feature pairs [first, first + width) of the slab.
+   Scaling by powers of two is exact. */
+static void add_partial(gram_job *job, fmal_idx first, int width)
 {
     int d = job->own->d, c = job->own->c;
     double unit = ldexp(1, job->bits);
-    fmal_idx at = 0;
+    const double *partial = job->partial;
+    int64_t *sum = job->sum + first;
+    const int *a = job->a + first, *b = job->b + first;
 
     for (int k = 0; k < c; k++)
-        for (int l = 0; l < k; l++, at += width) {
+        for (int l = 0; l < k; l++, partial += width, sum += job->slab) {
             const double *down_k = job->down + (size_t) k * (size_t) d;
             const double *down_l = job->down + (size_t) l * (size_t) d;
 
             for (int t = 0; t < width; t++)
-                job->sum[at + t] += llrint(job->partial[at + t] * down_k[job->a[t]] *
-                                           down_l[job->b[t]] * unit);
+                sum[t] += llrint(partial[t] * down_k[a[t]] * down_l[b[t]] * unit);
         }
 }
 
-static void add_block(gram_job *job, fmal_idx b, int width, double *flops)
+/* Add block b's sums for the `count` feature pairs of the slab. */
+static void add_block(gram_job *job, fmal_idx b, fmal_idx count, double *flops)
 {
-    int m = gather(job, b);
+    int m = gather(job, b), a = job->a[0], b_feature = job->b[0];
 
     if (m == 0)
         return;
-    gather_weights(job, b, m);
-    int a = job->a[0], b_feature = job->b[0];
-    fmal_kron_products(job->ht, m, width, &a, &b_feature, job->products);
-    fmal_gemm(false, true, job->pairs, width, m, 1, job->weight, m, job->products, m, 0,
-              job->partial, width);
-    add_partial(job, width);
+    gather_weights(job, m);
+    for (fmal_idx first = 0; first < count; first += PANEL) {
+        int width = (int) (count - first < PANEL ? count - first : PANEL);
+
+        fmal_kron_products(job->ht, m, width, &a, &b_feature, job->products);
+        fmal_gemm(false, true, job->pairs, width, m, 1, job->weight, m, job->products,
+                  m, 0, job->partial, width);
+        add_partial(job, first, width);
+    }
     if (flops)
-        *flops += 2.0 * job->pairs * width * m;
+        *flops += 2.0 * job->pairs * (double) count * m;
 }
 
 /* x to rows of class k and columns of class l, both ways round in features and matrix.
@@ -226,19 +248,20 @@ static void put(fmal_dmat *out, int k, int l, int a, int b, double x)
         fmal_dmat_add_at(out, k + b, l + a, x);
 }
 
-static void put_panel(const gram_job *job, int width, double weight, fmal_dmat *out)
+/* The slab's finished sums to the blocks of the matrix. */
+static void put_slab(const gram_job *job, fmal_idx count, double weight, fmal_dmat *out)
 {
     int d = job->own->d, c = job->own->c;
     double unit = ldexp(1, -job->bits);
-    fmal_idx at = 0;
+    const int64_t *sum = job->sum;
 
     if (!out->grid->inside)
         return;
     for (int k = 0; k < c; k++)
-        for (int l = 0; l < k; l++)
-            for (int t = 0; t < width; t++, at++) {
+        for (int l = 0; l < k; l++, sum += job->slab)
+            for (fmal_idx t = 0; t < count; t++) {
                 int a = job->a[t], b = job->b[t];
-                double x = weight * ((double) job->sum[at] * unit /
+                double x = weight * ((double) sum[t] * unit /
                                      job->down[(size_t) k * (size_t) d + (size_t) a] /
                                      job->down[(size_t) l * (size_t) d + (size_t) b]);
 
@@ -259,22 +282,21 @@ fmal_status fmal_kron_gram(const fmal_factor *f, const uint8_t *take, double wei
     if (st == FMAL_OK)
         find_scales(&job);
     while (st == FMAL_OK && b < d) {
-        int width = 0;
+        fmal_idx count = 0;
 
-        for (; width < PANEL && b < d; width++) {
-            job.a[width] = a;
-            job.b[width] = b;
+        for (; count < job.slab && b < d; count++) {
+            job.a[count] = a;
+            job.b[count] = b;
             if (a++ == b) {
                 a = 0;
                 b++;
             }
         }
-        fmal_idx entries = (fmal_idx) job.pairs * width;
-        memset(job.sum, 0, sizeof(int64_t) * (size_t) entries);
+        memset(job.sum, 0, sizeof(int64_t) * (size_t) (job.pairs * job.slab));
         for (fmal_idx block = 0; block < f->part.block_count; block++)
-            add_block(&job, block, width, flops);
-        fmal_sum_i64(&f->ctx, job.sum, entries);
-        put_panel(&job, width, weight, out);
+            add_block(&job, block, count, flops);
+        fmal_sum_i64(&f->ctx, job.sum, job.pairs * job.slab);
+        put_slab(&job, count, weight, out);
     }
     job_clear(&job);
     return st;

@@ -38,6 +38,9 @@ fmal_status fmal_file_check_output(const char *path, bool force)
     if (stat(path, &s) == 0) {
         if (S_ISDIR(s.st_mode))
             return FMAL_FAIL(FMAL_ERR_IO, "%s: is a directory; give a file name", path);
+        if (!S_ISREG(s.st_mode)) /* a device would be replaced by a file */
+            return FMAL_FAIL(FMAL_ERR_IO, "%s: is no plain file; give another name",
+                             path);
         if (!force)
             return FMAL_FAIL(FMAL_ERR_EXISTS,
                              "%s: exists; --force replaces it, or give another name",
@@ -49,6 +52,21 @@ fmal_status fmal_file_check_output(const char *path, bool force)
         return FMAL_FAIL(FMAL_ERR_IO, "%s: cannot write in %s: %s", path, dir,
                          strerror(errno));
     return FMAL_OK;
+}
+
+bool fmal_file_same(const char *a, const char *b)
+{
+    char dir_a[4096], dir_b[4096];
+    const char *base_a = strrchr(a, '/'), *base_b = strrchr(b, '/');
+    struct stat at_a, at_b;
+
+    if (stat(a, &at_a) == 0 && stat(b, &at_b) == 0)
+        return at_a.st_dev == at_b.st_dev && at_a.st_ino == at_b.st_ino;
+    directory_of(a, dir_a, sizeof dir_a);
+    directory_of(b, dir_b, sizeof dir_b);
+    return strcmp(base_a ? base_a + 1 : a, base_b ? base_b + 1 : b) == 0 &&
+           stat(dir_a, &at_a) == 0 && stat(dir_b, &at_b) == 0 &&
+           at_a.st_dev == at_b.st_dev && at_a.st_ino == at_b.st_ino;
 }
 
 static int write_all(int fd, const char *data, size_t bytes)
@@ -109,6 +127,15 @@ fmal_status fmal_file_replace(const char *path, const void *data, size_t bytes)
     }
     sync_directory(path);
     fmal_point("file-renamed");
+    return FMAL_OK;
+}
+
+fmal_status fmal_file_move(const char *from, const char *to)
+{
+    if (rename(from, to) != 0)
+        return FMAL_FAIL(FMAL_ERR_IO, "%s: cannot rename to %s: %s", from, to,
+                         strerror(errno));
+    sync_directory(to);
     return FMAL_OK;
 }
 

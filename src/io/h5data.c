@@ -140,6 +140,32 @@ static hid_t select_rows(row_job *job, fmal_idx first, fmal_idx count)
     return memory;
 }
 
+/* Whether chunks are what HDF5 itself writes: no larger than the array, and of one size
+ * where no filter changes it. 1.10 believes a damaged header that says otherwise, and
+ * reads past the end of what it loaded. */
+static bool chunks_fit(const row_job *job)
+{
+    hsize_t chunk[H5S_MAX_RANK], most[H5S_MAX_RANK];
+    hid_t list = H5Dget_create_plist(job->set), type = H5Dget_type(job->set);
+    hsize_t bytes = H5Tget_size(type);
+    bool fit = true;
+
+    if (H5Pget_layout(list) == H5D_CHUNKED) {
+        int ndims = H5Pget_chunk(list, H5S_MAX_RANK, chunk);
+
+        H5Sget_simple_extent_dims(job->space, NULL, most);
+        for (int i = 0; i < ndims; i++) {
+            fit = fit && i < job->ndims && chunk[i] <= most[i]; /* or unlimited */
+            bytes *= chunk[i];
+        }
+        if (H5Pget_nfilters(list) == 0)
+            fit = fit && bytes > 0 && H5Dget_storage_size(job->set) % bytes == 0;
+    }
+    H5Tclose(type);
+    H5Pclose(list);
+    return fit;
+}
+
 fmal_status fmal_h5_read_rows(fmal_h5 *h, const char *name, fmal_type type,
                               fmal_idx first, fmal_idx count, void *out)
 {
@@ -148,6 +174,12 @@ fmal_status fmal_h5_read_rows(fmal_h5 *h, const char *name, fmal_type type,
     fmal_status st = FMAL_OK;
 
     FMAL_TRY(job_open(h, name, type, &job)); /* same verdict everywhere: metadata */
+    if (!chunks_fit(&job))
+        st =
+            FMAL_FAIL(FMAL_ERR_IO,
+                      "%s: cannot read %s: its chunks are of a wrong size; the file is "
+                      "damaged",
+                      h->path, name);
     fmal_idx piece = (fmal_idx) (PIECE_BYTES / (job.row_bytes + 1)) + 1;
     for (fmal_idx at = 0; at < count && st == FMAL_OK; at += piece) {
         hid_t memory =

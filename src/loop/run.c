@@ -208,7 +208,7 @@ static void set_weights(fmal_run *run)
 
     if (s->epochs == 0 && (s->round == 0 || !o->warm))
         fmal_net_init(run->net, o->seed, (uint32_t) s->round);
-    else if (s->params)
+    else
         memcpy(fmal_net_params(run->net), s->params,
                sizeof(float) * (size_t) s->n_params);
 }
@@ -445,15 +445,23 @@ fmal_status fmal_run_start(const fmal_run_setup *setup, fmal_run **out)
     return st;
 }
 
-/* Everything in a state that the options do not already say. */
-static fmal_status check_state(const fmal_run *run)
+/* Everything in a state that the options do not already say. Each rank looks for
+   repeated picks among its own samples; the verdict is agreed by the caller. */
+static fmal_status check_state(fmal_run *run)
 {
     const fmal_run_state *s = &run->state;
-    fmal_idx n = run->setup.set->train.part.n;
-    bool fits = !s->params || s->n_params == fmal_net_size(run->net);
+    const fmal_part *part = &run->setup.set->train.part;
+    bool fits = s->n_params == 0 || s->n_params == fmal_net_size(run->net);
 
-    for (int64_t i = 0; fits && i < s->n_picks; i++)
-        fits = s->picks[i] >= 0 && s->picks[i] < n;
+    for (int64_t i = 0; fits && i < s->n_picks; i++) {
+        fmal_idx il = s->picks[i] - part->first;
+
+        fits = s->picks[i] >= 0 && s->picks[i] < part->n;
+        if (il >= 0 && il < part->count) {
+            fits &= run->role[il] != FMAL_LABELLED;
+            run->role[il] = FMAL_LABELLED;
+        }
+    }
     if (!fits)
         return FMAL_FAIL(FMAL_ERR_FORMAT, "the saved state is not one of this run");
     return FMAL_OK;

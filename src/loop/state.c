@@ -83,28 +83,46 @@ fmal_status fmal_state_create(const fmal_run_options *options, fmal_run_state *o
     return st;
 }
 
+/* Rounds whose batch is picked, and those of which anything is known. */
+static int64_t rounds_picked(const fmal_run_state *s)
+{
+    return s->stage == FMAL_STAGE_PICK ? s->round : s->round + 1;
+}
+
+static int64_t rounds_kept(const fmal_run_state *s)
+{
+    return s->stage == FMAL_STAGE_TRAIN ? s->rounds_done + 1 : s->rounds_done;
+}
+
 /* Whether the counts of a state are what a run with these options passes through. */
 static bool is_consistent(const fmal_run_options *o, const fmal_run_state *s)
 {
     bool training = s->stage == FMAL_STAGE_TRAIN;
-    int64_t filled = s->stage == FMAL_STAGE_PICK ? s->round : s->round + 1;
 
     if (s->round < 0 || s->round > o->rounds || s->stage > FMAL_STAGE_DONE ||
         (s->stage == FMAL_STAGE_PICK && s->round == 0) ||
         (s->stage == FMAL_STAGE_DONE && s->round != o->rounds))
         return false;
-    return s->rounds_done == (s->stage == FMAL_STAGE_DONE ? s->round + 1 : s->round) &&
-           s->n_picks == o->initial + (filled - 1) * o->select.batch &&
-           (training || s->n_params > 0) && s->epochs >= 0 && s->steps >= 0;
+    if (s->rounds_done != (s->stage == FMAL_STAGE_DONE ? s->round + 1 : s->round) ||
+        s->n_picks != o->initial + (rounds_picked(s) - 1) * o->select.batch)
+        return false;
+    for (int64_t r = 0; r <= rounds_picked(s); r++)
+        if (s->first_pick[r] != (r == 0 ? 0 : o->initial + (r - 1) * o->select.batch))
+            return false;
+    if (s->epochs < 0 || s->steps < 0 || (!training && s->epochs > 0) ||
+        (s->has_selection && s->stage != FMAL_STAGE_PICK))
+        return false;
+    /* Only a run that has not trained yet has no weights. */
+    return s->n_params > 0 || (training && s->round == 0 && s->epochs == 0);
 }
 
 static fmal_status copy_arrays(const fmal_run_state *from, fmal_run_state *s)
 {
-    size_t picks = (size_t) from->n_picks, done = (size_t) from->rounds_done;
+    size_t picks = (size_t) from->n_picks;
 
-    memcpy(s->rounds, from->rounds, done * sizeof *s->rounds);
+    memcpy(s->rounds, from->rounds, (size_t) rounds_kept(from) * sizeof *s->rounds);
     memcpy(s->first_pick, from->first_pick,
-           (size_t) (from->round + 2) * sizeof *s->first_pick);
+           (size_t) (rounds_picked(from) + 1) * sizeof *s->first_pick);
     memcpy(s->picks, from->picks, picks * sizeof *s->picks);
     memcpy(s->pick_labels, from->pick_labels, picks * sizeof *s->pick_labels);
     memcpy(s->pick_scores, from->pick_scores, picks * sizeof *s->pick_scores);
@@ -147,8 +165,10 @@ fmal_status fmal_state_keep_params(fmal_run_state *state, fmal_net *net)
 {
     fmal_idx n = fmal_net_size(net);
 
-    if (!state->params)
+    if (state->n_params != n) {
+        fmal_free(&state->params);
         FMAL_TRY(FMAL_ALLOC(&state->params, n));
+    }
     memcpy(state->params, fmal_net_params(net), sizeof(float) * (size_t) n);
     state->n_params = n;
     return FMAL_OK;

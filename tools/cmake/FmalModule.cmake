@@ -4,7 +4,8 @@
 add_library(fmal_flags INTERFACE)
 target_compile_options(fmal_flags INTERFACE
   -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
-  -Wcast-qual -Wvla -Wno-psabi $<$<BOOL:${FMAL_WERROR}>:-Werror>)
+  -Wcast-qual -Wvla -Wno-psabi
+  -fno-math-errno $<$<BOOL:${FMAL_WERROR}>:-Werror>)
 target_compile_definitions(fmal_flags INTERFACE _GNU_SOURCE
   $<$<BOOL:${FMAL_TEST_HOOKS}>:FMAL_TEST_HOOKS>)
 if(FMAL_SANITIZE)

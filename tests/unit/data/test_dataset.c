@@ -7,7 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CHANNELS = 2, HEIGHT = 3, WIDTH = 5, PIXELS = CHANNELS * HEIGHT * WIDTH, D = 7 };
+enum {
+    CHANNELS = 2,
+    HEIGHT = 9,
+    WIDTH = 11,
+    PIXELS = CHANNELS * HEIGHT * WIDTH,
+    D = 7
+};
 
 static const float mean[CHANNELS] = { 0.25f, 0.5f }, std[CHANNELS] = { 0.5f, 0.125f };
 static const char *const names[] = { "cat", "dog", "sn\xc3\xb8hare" };
@@ -273,18 +279,40 @@ static void test_decode_features(fmal_test *t)
 
 /* ---- Damage ---- */
 
-/* Compressed bytes in the middle of the file. */
+/* Compressed bytes of the first chunk of images, which the index points to. */
 static void damage_chunk(char *data, size_t bytes)
 {
-    memset(data + bytes * 2 / 5, 0xaa, 200);
+    enum { CHILD = 24 + 8 + 8 * 5 }; /* head; size, filters, 4 + 1 offsets; address */
+    uint64_t at = 0;
+
+    for (size_t i = 0; i + CHILD + 8 < bytes && at == 0; i++)
+        if (memcmp(data + i, "TREE\1", 5) == 0)
+            memcpy(&at, data + i + CHILD, sizeof at);
+    if (at > 0 && at + 50 < bytes)
+        memset(data + at + 10, 0xaa, 40);
 }
 
-/* The first bytes of every index of chunks: only ranks that have samples look at it. */
+/* The first bytes of every index of chunks. */
 static void damage_index(char *data, size_t bytes)
 {
     for (size_t i = 0; i + 5 < bytes; i++)
         if (memcmp(data + i, "TREE\1", 5) == 0)
             data[i] = 'X';
+}
+
+/* The lists of filters are lost, so that a chunk is taken to be as large as its
+ * content, and to reach past the end of the file: seen only by ranks that have samples.
+ */
+static void damage_filters(char *data, size_t bytes)
+{
+    enum {
+        BEFORE = 24,
+        FILTERS = 0x0b
+    }; /* type of the message, before the first name */
+
+    for (size_t i = BEFORE; i + 8 < bytes; i++)
+        if (memcmp(data + i, "shuffle", 8) == 0 && data[i - BEFORE] == FILTERS)
+            data[i - BEFORE] = 0;
 }
 
 static fmal_status damage(const char *path, void (*how)(char *data, size_t bytes))
@@ -303,7 +331,7 @@ static fmal_status damage(const char *path, void (*how)(char *data, size_t bytes
 static void test_damage(fmal_test *t, const char *name, fmal_idx n,
                         void (*how)(char *data, size_t bytes))
 {
-    recipe r = { n, 100, false, true, true };
+    recipe r = { n, -1, false, false, false };
     const char *path = fmal_test_path(t, "damaged");
     fmal_dataset *set = NULL;
     fmal_status st = FMAL_OK;
@@ -347,7 +375,8 @@ int main(int argc, char **argv)
     test_decode_features(&t);
     test_damage(&t, "a damaged chunk", 5000, damage_chunk);
     test_damage(&t, "a damaged index", 5000, damage_index);
-    test_damage(&t, "a damaged index, and ranks without samples", 100, damage_index);
+    test_damage(&t, "lost filters, and ranks without samples", FMAL_BLOCK,
+                damage_filters);
     test_not_hdf5(&t);
     fmal_h5_shutdown();
     return fmal_test_end(&t);

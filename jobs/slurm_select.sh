@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+#SBATCH --job-name=fmal-select
+#SBATCH --ntasks=16
+#SBATCH --cpus-per-task=1
+#SBATCH --time=04:00:00
+#SBATCH --signal=B:USR1@180
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --output=%x-%j.out
+#
+# Pick one batch from a pool, in as many jobs as it takes:
+#
+#   FMAL_POOL=pool.h5 FMAL_OUTPUT=picks.h5 sbatch -n 64 jobs/slurm_select.sh --batch 1000
+#
+# What follows the script's name goes to fmal select. Three minutes before its time is up
+# the job saves OUTPUT.part and is requeued; it goes on from there. Without Slurm,
+# `bash jobs/slurm_select.sh ...` does the same under mpirun. More settings: jobs/env.sh.
+set -u
+
+fmal_job=slurm_select.sh
+pool=${FMAL_POOL:-pool.h5}
+output=${FMAL_OUTPUT:-picks.h5}
+
+# Slurm runs a copy of this script, elsewhere; so look where the job was submitted, too.
+for dir in "${FMAL_JOBS:-}" "$(dirname "$0")" "${SLURM_SUBMIT_DIR:-.}"/jobs "${SLURM_SUBMIT_DIR:-.}"; do
+    [ -n "$dir" ] && [ -r "$dir/env.sh" ] && break
+    dir=''
+done
+# shellcheck source=jobs/env.sh
+. "${dir:?submit from the folder above jobs/, or set FMAL_JOBS to it}/env.sh"
+
+fmal_find
+fmal_run_job "$output.part" "$output.legs" \
+    "$fmal" select --pool "$pool" --output "$output" "$@"
