@@ -9,6 +9,9 @@
 # One BLAS thread a rank; more would compete for the cores of the other ranks.
 export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
+# On TERM mpirun kills its ranks, at once by default; so they have time to save.
+export OMPI_MCA_odls_base_sigkill_timeout=${OMPI_MCA_odls_base_sigkill_timeout:-60}
+
 # A rank stays on its core. Slurm refuses to bind twice, so a --hint is left alone.
 if [ -z "${SLURM_HINT:-}" ]; then
     export SLURM_CPU_BIND=${SLURM_CPU_BIND:-cores}
@@ -101,13 +104,12 @@ fmal_run_job() {
     fi
     before=$(fmal_progress "$checkpoint")
     fmal_leg "${fmal_launch[@]}" "$@"
-    if [ "$fmal_code" -ne 3 ]; then # done, or failed
+    if [ "$fmal_code" -ne 0 ] && [ -n "$fmal_cancelled" ]; then
+        fmal_say "cancelled; the same job goes on from the last checkpoint"
+        exit "$fmal_code"
+    elif [ "$fmal_code" -ne 3 ]; then # done, or failed
         rm -f "$notes"
         exit "$fmal_code"
-    fi
-    if [ -n "$fmal_cancelled" ]; then
-        fmal_say "cancelled, with a checkpoint; the same job goes on from there"
-        exit 3
     elif ! fmal_out_of_time; then
         fmal_say "stopped before its time, as someone wished; not requeued"
         exit 3

@@ -28,12 +28,23 @@ typedef struct fmal_factor fmal_factor;
 /** A list of this rank's samples, ready for passes. Opaque. */
 typedef struct fmal_panel fmal_panel;
 
+/** What the labels of a sample are taken to be, when its information is averaged. */
+typedef enum fmal_likelihood {
+    FMAL_LIKELIHOOD_FULL,   /* every class, by its probability (BAIT) */
+    FMAL_LIKELIHOOD_TOPC,   /* the few most probable classes, renormalised */
+    FMAL_LIKELIHOOD_BINARY, /* right or wrong about the most probable class */
+} fmal_likelihood;
+
 /**
- * Last-layer Fisher factors of a softmax classifier, full expectation (BAIT).
+ * Last-layer Fisher factors of a softmax classifier.
  *
- * Row y of V_i is sqrt(p_y) (e_y - p) (x) h_i, so that V_i^T V_i = (diag p - p p^T) (x)
- * h_i h_i^T, the Fisher information in the c d weights of a linear last layer, ordered
- * class by class. The c rows have rank c - 1; a rotation leaves r = c - 1 of them.
+ * full    row y of V_i is sqrt(p_y) (e_y - p) (x) h_i, so that V_i^T V_i = (diag p - p
+ * p^T) (x) h_i h_i^T, the Fisher information in the c d weights of a linear last layer,
+ *         ordered class by class; the c rows have rank c - 1, and a rotation leaves r =
+ *         c - 1 of them. D = c d.
+ * topc    rows sqrt(q_y) (e_y - p) (x) h_i for the `top` most probable classes, q their
+ *         probabilities renormalised, p all of them. r = top, D = c d.
+ * binary  one row sqrt(p (1 - p)) h_i, p the largest probability. r = 1, D = d.
  *
  * Collective over ctx.
  *
@@ -41,14 +52,26 @@ typedef struct fmal_panel fmal_panel;
  * @param features  h, [part->count, d]; borrowed
  * @param probs     p, [part->count, c], rows sum to 1; borrowed
  * @param d, c      features and classes, equal on all ranks; d >= 1, c >= 2
+ * @param top       of topc: 1 to c
  * @return FMAL_ERR_NOMEM, agreed
  *
- * Source: Ash et al. 2021, arXiv:2106.09675 (docs/references.bib: ash2021bait); the
- * rotation: docs/algorithms.md.
+ * Source: full: Ash et al. 2021, arXiv:2106.09675 (docs/references.bib: ash2021bait);
+ * topc, binary: Huseljic et al. 2024, arXiv:2404.08981 (huseljic2024fastfishing), where
+ * the binary factor has two parallel rows; the rotation: docs/algorithms.md.
  */
+fmal_status fmal_factor_kron_of(const fmal_ctx *ctx, const fmal_part *part,
+                                const float *features, const double *probs, int d,
+                                int c, fmal_likelihood likelihood, int top,
+                                fmal_factor **out);
+
+/** The same with FMAL_LIKELIHOOD_FULL. */
 fmal_status fmal_factor_kron(const fmal_ctx *ctx, const fmal_part *part,
                              const float *features, const double *probs, int d, int c,
                              fmal_factor **out);
+
+/** D and r of such factors. Not collective. */
+void fmal_kron_sizes(fmal_likelihood likelihood, int top, int d, int c, fmal_idx *order,
+                     int *rank);
 
 /** Free *f and set it to NULL; *f may be NULL. Not collective. */
 void fmal_factor_destroy(fmal_factor **f);
@@ -56,6 +79,9 @@ void fmal_factor_destroy(fmal_factor **f);
 /** D, the columns of a factor; r, its rows. */
 fmal_idx fmal_factor_order(const fmal_factor *f);
 int fmal_factor_rank(const fmal_factor *f);
+
+/** Numbers that a sample's factor is made of, for plans: d. */
+int fmal_factor_width(const fmal_factor *f);
 
 /** The instruction set that all ranks have. */
 fmal_isa fmal_factor_isa(const fmal_factor *f);

@@ -169,8 +169,8 @@ fmal_status fmal_h5_close(fmal_h5 **h);
 /** Let go of HDF5 altogether; before MPI_Finalize. */
 void fmal_h5_shutdown(void);
 
-/** What is at a path; info->exists is false if nothing or no dataset is. Collective if h
-    was opened on all ranks, as reading attributes is. */
+/** What is at a path; info->exists is false if nothing or no dataset is. Collective if
+   h was opened on all ranks, as reading attributes is. */
 void fmal_h5_info_of(fmal_h5 *h, const char *name, fmal_h5_info *info);
 
 /** The path the file was opened with, for messages. */

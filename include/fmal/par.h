@@ -191,8 +191,8 @@ enum { FMAL_FLAG_BITS = 4 };
  * @param index_g  [n], their global indices, ascending; borrowed
  * @param flag     FMAL_FLAG_BITS bits; on return those set on any rank (a request to
  * stop travels with the reduction); may be NULL on all ranks
- * @return FMAL_ERR_NUMERIC naming a sample whose score is NaN or infinite the other way,
- *         agreed
+ * @return FMAL_ERR_NUMERIC naming a sample whose score is NaN or infinite the other
+ * way, agreed
  */
 fmal_status fmal_argbest(const fmal_ctx *ctx, const double *score,
                          const fmal_idx *index_g, fmal_idx n, bool smallest, int *flag,

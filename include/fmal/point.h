@@ -2,8 +2,8 @@
  * Named points at which a test may end the process, as a crash would.
  *
  * Only builds with FMAL_TEST_HOOKS have them; in others fmal_point is nothing. A test
- * arms one by the environment variable FMAL_KILL_AT=name[:count[:rank]], and the process
- * gets SIGKILL at the count-th passage; with a rank, that rank alone.
+ * arms one by the environment variable FMAL_KILL_AT=name[:count[:rank]], and the
+ * process gets SIGKILL at the count-th passage; with a rank, that rank alone.
  */
 #ifndef FMAL_POINT_H
 #define FMAL_POINT_H

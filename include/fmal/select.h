@@ -34,11 +34,14 @@ typedef struct fmal_problem {
 
 /** How to select. A plain value. */
 typedef struct fmal_select_options {
-    fmal_idx batch;           /* samples to pick, 1 to the number of candidates */
-    double lambda;            /* ridge, > 0 */
-    double oversample;        /* forward steps per sample of the batch, >= 1 */
-    bool labelled_sum;        /* the labelled information is a sum, not a mean */
-    int grid_rows, grid_cols; /* of the matrices' grid; 0: chosen by their order */
+    fmal_idx batch;    /* samples to pick, 1 to the number of candidates */
+    double lambda;     /* ridge, > 0 */
+    double oversample; /* forward steps per sample of the batch, >= 1 */
+    bool labelled_sum; /* the labelled information is a sum, not a mean */
+    bool top;          /* no search: the best first scores, factors not scaled */
+    fmal_likelihood likelihood; /* of the factors, for plans */
+    int topc;                   /* of FMAL_LIKELIHOOD_TOPC */
+    int grid_rows, grid_cols;   /* of the matrices' grid; 0: chosen by their order */
 } fmal_select_options;
 
 /** What a selection will take, before it starts. A plain value. */

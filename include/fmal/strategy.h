@@ -58,6 +58,8 @@ typedef struct fmal_strategy {
     const char *time, *memory;  /* cost in n samples, d, c, k picks, D = c d, P ranks */
     const char *const *options; /* of select and run that it honours beyond --batch and
                                    --seed; ended by NULL */
+    bool searches; /* by Fisher information: fmal_select_plan_make applies */
+    fmal_likelihood likelihood; /* of its factors, if so */
     fmal_status (*pick)(const fmal_query *query, fmal_batch *out);
 } fmal_strategy;
 

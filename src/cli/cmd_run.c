@@ -15,8 +15,8 @@
 typedef struct {
     common_options common;
     char *data, *run, *grid;
-    int model, strategy, labelled_fisher, optimizer;
-    int64_t hidden, initial, batch, rounds, seed, checkpoint_steps;
+    int model, strategy, labelled_fisher, select, optimizer;
+    int64_t topc, hidden, initial, batch, rounds, seed, checkpoint_steps;
     int64_t train_batch, micro_batch, epochs;
     double lambda, oversample, rate, momentum, weight_decay, train_accuracy;
     double max_time, checkpoint_every;
@@ -24,6 +24,7 @@ typedef struct {
 } run_options;
 
 static const char *const labelled_names[] = { "mean", "sum", NULL };
+static const char *const select_names[] = { "greedy", "top", NULL };
 
 #define AT(member) offsetof(run_options, member)
 static const fmal_opt table[] = {
@@ -127,6 +128,22 @@ static const fmal_opt table[] = {
       .arg = "HOW",
       .identity = true,
       .help = "information of the labelled samples" },
+    { .name = "topc",
+      .type = FMAL_OPT_INT,
+      .offset = AT(topc),
+      .def = "2",
+      .min = 1,
+      .max = 1e5,
+      .identity = true,
+      .help = "most probable classes whose information counts (bait-topc)" },
+    { .name = "select",
+      .type = FMAL_OPT_CHOICE,
+      .offset = AT(select),
+      .def = "greedy",
+      .choices = select_names,
+      .arg = "HOW",
+      .identity = true,
+      .help = "search, or take the best first scores" },
     { .name = "grid",
       .type = FMAL_OPT_STRING,
       .offset = AT(grid),
@@ -259,7 +276,9 @@ static fmal_run_options library_options(const run_options *o)
         .select = { .batch = o->batch,
                     .lambda = o->lambda,
                     .oversample = o->oversample,
-                    .labelled_sum = o->labelled_fisher == 1 },
+                    .labelled_sum = o->labelled_fisher == 1,
+                    .top = o->select == 1,
+                    .topc = (int) o->topc },
         .train = { .optimizer = (fmal_optimizer) o->optimizer,
                    .rate = o->rate,
                    .momentum = o->momentum,

@@ -15,13 +15,14 @@
 typedef struct {
     common_options common;
     char *pool, *output, *csv, *grid;
-    int strategy, labelled_fisher;
-    int64_t batch, seed, checkpoint_steps;
+    int strategy, labelled_fisher, select;
+    int64_t batch, topc, seed, checkpoint_steps;
     double lambda, oversample, max_time, checkpoint_every;
     bool force, dry_run;
 } select_options;
 
 static const char *const labelled_names[] = { "mean", "sum", NULL };
+static const char *const select_names[] = { "greedy", "top", NULL };
 
 #define AT(member) offsetof(select_options, member)
 static const fmal_opt table[] = {
@@ -75,6 +76,22 @@ static const fmal_opt table[] = {
       .arg = "HOW",
       .identity = true,
       .help = "information of the labelled samples" },
+    { .name = "topc",
+      .type = FMAL_OPT_INT,
+      .offset = AT(topc),
+      .def = "2",
+      .min = 1,
+      .max = 1e5,
+      .identity = true,
+      .help = "most probable classes whose information counts (bait-topc)" },
+    { .name = "select",
+      .type = FMAL_OPT_CHOICE,
+      .offset = AT(select),
+      .def = "greedy",
+      .choices = select_names,
+      .arg = "HOW",
+      .identity = true,
+      .help = "search, or take the best first scores" },
     { .name = "seed",
       .type = FMAL_OPT_INT,
       .offset = AT(seed),
@@ -220,7 +237,7 @@ static fmal_status plan(job *j)
              info.n, info.d, info.c, info.labelled, info.excluded, j->select.batch);
     FMAL_TRY(fmal_select_plan_make(&j->select, info.n, info.labelled, info.excluded,
                                    info.d, info.c, ctx->size, &p));
-    if (!fmal_strategy_honours(j->strategy, "lambda")) {
+    if (!j->strategy->searches) {
         char all[32];
 
         fmal_log(FMAL_LOG_INFO, "plan", "memory a rank: %s (pool)",
@@ -513,7 +530,10 @@ static fmal_status run(cli *c, void *given)
     j.select = (fmal_select_options){ .batch = o->batch,
                                       .lambda = o->lambda,
                                       .oversample = o->oversample,
-                                      .labelled_sum = o->labelled_fisher == 1 };
+                                      .labelled_sum = o->labelled_fisher == 1,
+                                      .top = o->select == 1,
+                                      .likelihood = j.strategy->likelihood,
+                                      .topc = (int) o->topc };
     FMAL_TRY(check_singleton(&c->ctx));
     FMAL_TRY(check_honoured(c->opts, j.strategy));
     FMAL_TRY(parse_grid(o->grid, &j.select.grid_rows, &j.select.grid_cols));

@@ -148,7 +148,7 @@ fmal_status parse_grid(const char *text, int *rows, int *cols)
 fmal_status check_honoured(const fmal_opts *o, const fmal_strategy *strategy)
 {
     static const char *const options[] = { "lambda", "oversample", "labelled-fisher",
-                                           "grid" };
+                                           "grid",   "select",     "topc" };
 
     for (int i = 0; i < FMAL_COUNT(options); i++)
         if (fmal_opts_given(o, options[i]) &&

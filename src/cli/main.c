@@ -151,7 +151,8 @@ static fmal_status run_command(cli *c, int argc, char **argv)
         complain(c, st);
     } else {
         complain(c, st);
-        /* mpirun kills all when the first one fails: let that be the one that speaks. */
+        /* mpirun kills all when the first one fails: let that be the one that speaks.
+         */
         if (!speaks(c))
             sleep(2);
     }

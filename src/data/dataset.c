@@ -184,62 +184,22 @@ static fmal_status check_split(const fmal_dataset *set, const char *name,
 
 /* ---- Checksum ---- */
 
-enum { HEX = 32 }; /* digits of a checksum */
-
-/* Two checksums a block: of its rows and of its labels. */
-static void sum_blocks(const fmal_split *split, size_t row_bytes, char *hex)
-{
-    char sum[HEX + 1];
-
-    for (fmal_idx b = 0; b < split->part.block_count; b++, hex += 2 * HEX) {
-        size_t first = (size_t) b * FMAL_BLOCK;
-        size_t n = (size_t) fmal_part_block_rows(&split->part, b);
-
-        fmal_checksum((const char *) split->rows + first * row_bytes, n * row_bytes,
-                      sum);
-        memcpy(hex, sum, HEX);
-        fmal_checksum(split->labels + first, n * sizeof(int32_t), sum);
-        memcpy(hex + HEX, sum, HEX);
-    }
-}
-
-/* The checksum of one split, on the root. Collective. */
-static fmal_status sum_split(const fmal_ctx *ctx, const fmal_dataset *set,
-                             const fmal_split *split, char hex[HEX + 1])
-{
-    size_t bytes = (size_t) split->part.block_count * 2 * HEX, total = 0;
-    char *mine = NULL, *all = NULL;
-    fmal_status st =
-        fmal_agree(ctx, fmal_alloc(&mine, split->part.block_count, (size_t) 2 * HEX));
-
-    if (st == FMAL_OK) {
-        sum_blocks(split, set->row_bytes, mine);
-        st = fmal_gather(ctx, mine, bytes, &all, &total);
-    }
-    if (st == FMAL_OK && ctx->rank == 0)
-        fmal_checksum(all, total, hex);
-    fmal_free(&mine);
-    fmal_free(&all);
-    return st;
-}
-
-/* Blocks are the same on any number of ranks, and arrive in their order. The shape goes
- * in as well: the same bytes may be other images. Collective. */
+/* The shape goes in as well: the same bytes may be other images. Collective. */
 static fmal_status sum_set(const fmal_ctx *ctx, fmal_dataset *set)
 {
-    char train[HEX + 1] = "", test[HEX + 1] = "", text[256];
+    const fmal_split *splits[] = { &set->train, &set->test };
+    char sums[4][33], text[256];
 
-    FMAL_TRY(sum_split(ctx, set, &set->train, train));
-    FMAL_TRY(sum_split(ctx, set, &set->test, test));
-    if (ctx->rank == 0) {
-        int n = snprintf(
-            text, sizeof text, "%s %d %d %d\n%" PRId64 " %s\n%" PRId64 " %s\n",
-            set->has_images ? "images" : "features", set->shape[0], set->shape[1],
-            set->shape[2], set->train.part.n, train, set->test.part.n, test);
-
-        fmal_checksum(text, (size_t) n, set->checksum);
+    for (int i = 0; i < 2; i++) {
+        FMAL_TRY(fmal_checksum_rows(ctx, &splits[i]->part, splits[i]->rows,
+                                    set->row_bytes, sums[2 * i]));
+        FMAL_TRY(fmal_checksum_rows(ctx, &splits[i]->part, splits[i]->labels,
+                                    sizeof(int32_t), sums[2 * i + 1]));
     }
-    fmal_bcast(ctx, set->checksum, sizeof set->checksum, 0);
+    int n = snprintf(text, sizeof text, "%s %d %d %d %s %s %s %s",
+                     set->has_images ? "images" : "features", set->shape[0],
+                     set->shape[1], set->shape[2], sums[0], sums[1], sums[2], sums[3]);
+    fmal_checksum(text, (size_t) n, set->checksum);
     return FMAL_OK;
 }
 

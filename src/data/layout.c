@@ -56,6 +56,13 @@ refuse(const fmal_h5 *h, const char *name, const fmal_h5_info *info, const char 
                      is, wanted);
 }
 
+/* Numbers of a usual size: HDF5 would take any, from a damaged header. */
+static bool is_number(const fmal_h5_info *info, int kind)
+{
+    return info->exists && (int) info->kind == kind && info->bytes >= 1 &&
+           info->bytes <= 16;
+}
+
 /* ---- Samples ---- */
 
 const char *fmal_layout_rows(const fmal_layout *layout, const char *split,
@@ -228,12 +235,12 @@ static fmal_status append_name(fmal_h5 *h, int class, fmal_bytes *all, size_t *u
                        "print; wanted UTF-8 text of less than %d bytes",
                        fmal_h5_path(h), class, MAX_NAME_BYTES);
     size_t bytes = st == FMAL_OK ? strlen(name) + 1 : 0;
-    if (st == FMAL_OK && *used + bytes > all->size) {
+    if (st == FMAL_OK && (!all->data || *used + bytes > all->size)) {
         fmal_bytes larger = { NULL, 2 * all->size + MAX_NAME_BYTES };
 
         st = fmal_alloc(&larger.data, (fmal_idx) larger.size, 1);
         if (st == FMAL_OK) {
-            if (*used > 0)
+            if (all->data)
                 memcpy(larger.data, all->data, *used);
             fmal_free(&all->data);
             *all = larger;

@@ -37,6 +37,13 @@ static fmal_status refuse(fmal_h5 *h, const char *name, const fmal_h5_info *info
                      fmal_h5_path(h), name, there, want);
 }
 
+/* Numbers of a width that machines have: a file may claim any. */
+static bool is_number(const fmal_h5_info *info, bool integer_only)
+{
+    return info->bytes <= 16 && (info->kind == FMAL_H5_INTEGER ||
+                                 (!integer_only && info->kind == FMAL_H5_FLOAT));
+}
+
 /* An array of numbers [n, width]. */
 static fmal_status look_matrix(fmal_h5 *h, const char *name, const char *want,
                                fmal_idx *n, int *width)
@@ -44,9 +51,8 @@ static fmal_status look_matrix(fmal_h5 *h, const char *name, const char *want,
     fmal_h5_info info;
 
     fmal_h5_info_of(h, name, &info);
-    bool is_number = info.kind == FMAL_H5_FLOAT || info.kind == FMAL_H5_INTEGER;
-    if (!info.exists || !is_number || info.ndims != 2 || info.dims[0] < 1 ||
-        info.dims[1] < 1 || info.dims[1] > MAX_WIDTH)
+    if (!info.exists || !is_number(&info, false) || info.ndims != 2 ||
+        info.dims[0] < 1 || info.dims[1] < 1 || info.dims[1] > MAX_WIDTH)
         return refuse(h, name, &info, want);
     *n = info.dims[0];
     *width = (int) info.dims[1];
@@ -65,7 +71,7 @@ static fmal_status look_list(fmal_h5 *h, const char *name, bool strings,
     if (!info.exists)
         return FMAL_OK;
     if (info.ndims != 1 ||
-        !(info.kind == FMAL_H5_INTEGER || (strings && info.kind == FMAL_H5_STRING)))
+        !(is_number(&info, true) || (strings && info.kind == FMAL_H5_STRING)))
         return refuse(h, name, &info, want);
     *n = info.dims[0];
     return FMAL_OK;

@@ -11,6 +11,8 @@
  *
  * cut into panels of feature pairs so that memory stays small whatever d and c.
  *
+ * The other likelihoods take the weights of R^T R as they are, diagonal blocks too.
+ *
  * Partial sums of blocks of samples are added exactly (par.h). The scale of an entry is
  * a power of two from a bound on it: by Cauchy-Schwarz a block's sum of p_k p_l h_a h_b
  * is at most sqrt(t_ka t_lb), t_ka the largest over blocks of sum p_k (1 - p_k) h_a^2.
@@ -35,7 +37,7 @@ typedef struct {
     double *ht;       /* [d, m]: features of the block's taken samples */
     fmal_idx *taken;  /* [m]: local indices of those samples */
     double *weight;   /* [pairs, m]: p_k p_l */
-    double *rest;     /* [c]: 1 - p_k, as the sum of the other probabilities */
+    double *diagonal; /* [c]: of one sample's R^T R */
     double *products; /* [PANEL, m]: h_a h_b */
     double *partial;  /* [pairs, PANEL] */
     fmal_idx slab;    /* feature pairs that are summed in one go over the samples */
@@ -50,7 +52,7 @@ static void job_clear(gram_job *job)
     fmal_free(&job->ht);
     fmal_free(&job->taken);
     fmal_free(&job->weight);
-    fmal_free(&job->rest);
+    fmal_free(&job->diagonal);
     fmal_free(&job->products);
     fmal_free(&job->partial);
     fmal_free(&job->sum);
@@ -72,7 +74,8 @@ static fmal_idx slab_width(fmal_idx pairs, fmal_idx d)
 static fmal_status job_init(gram_job *job, const fmal_factor *f, const uint8_t *take)
 {
     const kron *own = f->own;
-    fmal_idx c = own->c, d = own->d, m = f->part.block, pairs = c * (c - 1) / 2;
+    fmal_idx c = own->blocks, d = own->d, m = f->part.block;
+    fmal_idx pairs = fmal_kron_weight_count(own);
 
     memset(job, 0, sizeof *job);
     job->f = f;
@@ -84,28 +87,13 @@ static fmal_status job_init(gram_job *job, const fmal_factor *f, const uint8_t *
     FMAL_TRY(FMAL_ALLOC(&job->ht, d * m));
     FMAL_TRY(FMAL_ALLOC(&job->taken, m));
     FMAL_TRY(FMAL_ALLOC(&job->weight, pairs * m));
-    FMAL_TRY(FMAL_ALLOC(&job->rest, c));
+    FMAL_TRY(FMAL_ALLOC(&job->diagonal, c));
     FMAL_TRY(FMAL_ALLOC(&job->products, PANEL * m));
     FMAL_TRY(FMAL_ALLOC(&job->partial, pairs * PANEL));
     job->slab = slab_width(pairs, d);
     FMAL_TRY(FMAL_ALLOC(&job->a, job->slab));
     FMAL_TRY(FMAL_ALLOC(&job->b, job->slab));
     return FMAL_ALLOC(&job->sum, pairs * job->slab);
-}
-
-/* 1 - p_k without cancellation. */
-static void rest_of(const double *p, int c, double *rest)
-{
-    double before = 0, after = 0;
-
-    for (int k = 0; k < c; k++) {
-        rest[k] = before;
-        before += p[k];
-    }
-    for (int k = c - 1; k >= 0; k--) {
-        rest[k] += after;
-        after += p[k];
-    }
 }
 
 /* The features of block b's taken samples, transposed; returns their number. */
@@ -132,35 +120,27 @@ static int gather(gram_job *job, fmal_idx b)
 
 static void gather_weights(gram_job *job, int m)
 {
-    int c = job->own->c;
-
-    for (int i = 0; i < m; i++) {
-        const double *p = job->own->p + job->taken[i] * c;
-        double *w = job->weight + i;
-
-        for (int k = 0; k < c; k++)
-            for (int l = 0; l < k; l++, w += m)
-                *w = p[k] * p[l];
-    }
+    for (int i = 0; i < m; i++)
+        fmal_kron_weights(job->own, job->own->p + job->taken[i] * job->own->c,
+                          job->weight + i, m);
 }
 
 static void add_bounds(gram_job *job, fmal_idx i)
 {
     const float *h = job->own->h + i * job->own->d;
-    const double *p = job->own->p + i * job->own->c;
     double *to = job->bound;
 
-    rest_of(p, job->own->c, job->rest);
-    for (int k = 0; k < job->own->c; k++, to += job->own->d)
+    fmal_kron_diagonal(job->own, job->own->p + i * job->own->c, job->diagonal);
+    for (int k = 0; k < job->own->blocks; k++, to += job->own->d)
         for (int a = 0; a < job->own->d; a++)
-            to[a] += p[k] * job->rest[k] * (double) h[a] * (double) h[a];
+            to[a] += job->diagonal[k] * (double) h[a] * (double) h[a];
 }
 
 /* down[k, a] = 2^-e, the largest e with sqrt(t_ka) <= 2^e; collective. */
 static void find_scales(gram_job *job)
 {
     const fmal_part *part = &job->f->part;
-    fmal_idx entries = (fmal_idx) job->own->c * job->own->d;
+    fmal_idx entries = (fmal_idx) job->own->blocks * job->own->d;
 
     for (fmal_idx b = 0; b < part->block_count; b++) {
         fmal_idx first = b * part->block, end = first + fmal_part_block_rows(part, b);
@@ -199,18 +179,25 @@ void fmal_kron_products(const double *ht, int m, int width, int *a, int *b,
     }
 }
 
+/* Pairs of class k are (k, 0) to (k, this). */
+static int last_partner(const kron *own, int k)
+{
+    return own->likelihood == FMAL_LIKELIHOOD_FULL ? k - 1 : k;
+}
+
 /* sum += partial in fixed point, for feature pairs [first, first + width) of the slab.
    Scaling by powers of two is exact. */
 static void add_partial(gram_job *job, fmal_idx first, int width)
 {
-    int d = job->own->d, c = job->own->c;
+    int d = job->own->d;
     double unit = ldexp(1, job->bits);
     const double *partial = job->partial;
     int64_t *sum = job->sum + first;
     const int *a = job->a + first, *b = job->b + first;
 
-    for (int k = 0; k < c; k++)
-        for (int l = 0; l < k; l++, partial += width, sum += job->slab) {
+    for (int k = 0; k < job->own->blocks; k++)
+        for (int l = 0; l <= last_partner(job->own, k);
+             l++, partial += width, sum += job->slab) {
             const double *down_k = job->down + (size_t) k * (size_t) d;
             const double *down_l = job->down + (size_t) l * (size_t) d;
 
@@ -248,27 +235,42 @@ static void put(fmal_dmat *out, int k, int l, int a, int b, double x)
         fmal_dmat_add_at(out, k + b, l + a, x);
 }
 
+/* A sum of class pair (k, l) and features a, b to its places. */
+static void put_pair(const kron *own, fmal_dmat *out, int k, int l, int a, int b,
+                     double x)
+{
+    int d = own->d;
+
+    if (own->likelihood == FMAL_LIKELIHOOD_FULL) {
+        put(out, k * d, l * d, a, b, -x);
+        put(out, l * d, k * d, a, b, -x);
+        put(out, k * d, k * d, a, b, x);
+        put(out, l * d, l * d, a, b, x);
+        return;
+    }
+    put(out, k * d, l * d, a, b, x);
+    if (k != l)
+        put(out, l * d, k * d, a, b, x);
+}
+
 /* The slab's finished sums to the blocks of the matrix. */
 static void put_slab(const gram_job *job, fmal_idx count, double weight, fmal_dmat *out)
 {
-    int d = job->own->d, c = job->own->c;
-    double unit = ldexp(1, -job->bits);
     const int64_t *sum = job->sum;
+    double unit = ldexp(1, -job->bits);
+    int d = job->own->d;
 
     if (!out->grid->inside)
         return;
-    for (int k = 0; k < c; k++)
-        for (int l = 0; l < k; l++, sum += job->slab)
+    for (int k = 0; k < job->own->blocks; k++)
+        for (int l = 0; l <= last_partner(job->own, k); l++, sum += job->slab)
             for (fmal_idx t = 0; t < count; t++) {
                 int a = job->a[t], b = job->b[t];
                 double x = weight * ((double) sum[t] * unit /
                                      job->down[(size_t) k * (size_t) d + (size_t) a] /
                                      job->down[(size_t) l * (size_t) d + (size_t) b]);
 
-                put(out, k * d, l * d, a, b, -x);
-                put(out, l * d, k * d, a, b, -x);
-                put(out, k * d, k * d, a, b, x);
-                put(out, l * d, l * d, a, b, x);
+                put_pair(job->own, out, k, l, a, b, x);
             }
 }
 

@@ -4,27 +4,53 @@
 
 #include "factor_impl.h"
 
-/* The factor's data. */
+/*
+ * The factor's data. V_i = R_i (x) h_i^T with row k of R_i
+ *
+ *     root_k (e_pick_k - center)      over the class blocks,
+ *
+ * whatever the likelihood (kron_likelihood.c). Where rows sum to zero over classes the
+ * last class block follows from the others and is not computed.
+ */
 typedef struct kron {
     const float *h;  /* [n_l, d], borrowed */
     const double *p; /* [n_l, c], borrowed */
+    fmal_likelihood likelihood;
     int d, c;
+    int top;          /* of topc */
+    int blocks, used; /* class blocks of a matrix: c or 1; those computed: c - 1 or 1 */
+    bool zero_sum;    /* rows of R sum to zero */
     double *sample;   /* [d + c]: features and probabilities of one sample */
-    double *root, *q; /* [c]: its rotation */
+    double *root;     /* [r]: its rows of R */
+    int *pick;        /* [r] */
+    double *center;   /* [blocks] */
+    double *work;     /* [blocks] */
 } kron;
+
+/* root, pick and center of a sample into own->root, own->pick, own->center. */
+void fmal_kron_rows(const kron *own, const double *p);
+
+/* Class pairs k >= l whose weights make up sums of V^T V. Of the full likelihood only k
+   > l: its diagonal blocks are minus the sums of the others. */
+int fmal_kron_weight_count(const kron *own);
+
+/* Weights of those pairs, `stride` apart: of the full likelihood p_k p_l, whose block
+   is minus that; else the entry (k, l) of R^T R. Packed by rows k. */
+void fmal_kron_weights(const kron *own, const double *p, double *weight,
+                       fmal_idx stride);
+
+/* Diagonal of R^T R, [blocks], without cancellation. */
+void fmal_kron_diagonal(const kron *own, const double *p, double *diagonal);
 
 fmal_status fmal_kron_gram(const fmal_factor *f, const uint8_t *take, double weight,
                            fmal_dmat *out, double *flops);
-
-/* The rotated rows of R: row k is root[k] (e_k - q), k < c - 1. root [c - 1], q [c]. */
-void fmal_kron_rotation(const double *p, int c, double *root, double *q);
 
 /* Products of two features are made so many at a time: 256 samples of them fill the L2
    cache. */
 enum { FMAL_KRON_PAIRS = 512 };
 
 /* products [width, m]: h_a h_b of samples ht [d, m], for `width` pairs a <= b from (*a,
-   *b) on, a running fastest; advances (*a, *b). */
+ *b) on, a running fastest; advances (*a, *b). */
 void fmal_kron_products(const double *ht, int m, int width, int *a, int *b,
                         double *products);
 

@@ -13,14 +13,18 @@ static int local_extent(int n, int block, int proc, int procs)
     return proc < 0 ? 0 : numroc_(&n, &block, &proc, &ZERO, &procs);
 }
 
+/* Rows or columns of the first process, which has most; the last block may be short. */
+static double longest_extent(fmal_idx n, int procs)
+{
+    fmal_idx blocks = (n + BLOCK - 1) / BLOCK;
+    fmal_idx extent = (blocks + procs - 1) / procs * BLOCK;
+
+    return (double) (extent - ((blocks - 1) % procs == 0 ? blocks * BLOCK - n : 0));
+}
+
 double fmal_dmat_bytes(fmal_idx n, int rows, int cols)
 {
-    double blocks = (double) ((n + BLOCK - 1) / BLOCK);
-    double tall = (double) (fmal_idx) ((blocks + rows - 1) / rows) * BLOCK;
-    double wide = (double) (fmal_idx) ((blocks + cols - 1) / cols) * BLOCK;
-
-    return 8 * (tall < (double) n ? tall : (double) n) *
-           (wide < (double) n ? wide : (double) n);
+    return 8 * longest_extent(n, rows) * longest_extent(n, cols);
 }
 
 fmal_status fmal_dmat_create(const fmal_grid *grid, fmal_idx n, fmal_dmat **out)

@@ -10,8 +10,6 @@ void fmal_grid_choose(fmal_idx n, int ranks, int *rows, int *cols)
         int c = ranks / r;
 
         /* More ranks first; of equal numbers the squarer grid, which comes later. */
-        if (c > 2 * r && r > 1)
-            continue;
         if (r * c >= *rows * *cols) {
             *rows = r;
             *cols = c;

@@ -528,11 +528,14 @@ fmal_status fmal_run_plan_make(const fmal_run_setup *setup, fmal_run_plan *plan)
     p.bytes_data = share * ((double) set->row_bytes + 4);
     /* weights, two moments, gradients of micro-batches, fixed-point sums, the state */
     p.bytes_network = (double) p.params * (4 + 8 + 4 + 8 + 4 + 12);
-    p.has_selection = fmal_strategy_honours(o->strategy, "lambda");
+    p.has_selection = o->strategy->searches;
     fmal_net_destroy(&net);
     p.bytes = p.bytes_data + p.bytes_network;
     if (p.has_selection && o->rounds > 0) {
-        FMAL_TRY(fmal_select_plan_make(&o->select, p.n, o->initial, 0, p.d, p.c,
+        fmal_select_options select = o->select;
+
+        select.likelihood = o->strategy->likelihood;
+        FMAL_TRY(fmal_select_plan_make(&select, p.n, o->initial, 0, p.d, p.c,
                                        setup->ctx->size, &p.select));
         p.steps = p.select.forward + p.select.backward;
         p.bytes += p.select.bytes;

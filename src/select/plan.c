@@ -29,14 +29,45 @@ static double matrix_bytes(const fmal_select_plan *p)
     return four + 8 * order * r * (3 + 6 * pending) + 8 * 5 * r * pending * r * pending;
 }
 
-/* Bytes of what each candidate carries, and of the buffers of a block. */
+static double least(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+/* Bytes of what each candidate carries, and of the buffers of blocks and Fisher sums.
+ */
 static double candidate_bytes(const fmal_select_plan *p, double candidates, int d)
 {
-    double r = p->rank, m = FMAL_BLOCK;
-    double each = 8 * r * (r + 1) + 8 + 1 + 2 * sizeof(fmal_idx) + 16 * r;
+    const double cap = 64 << 20; /* of each large buffer: src/factor */
+    double r = p->rank, m = FMAL_BLOCK, blocks = (double) (p->order / d);
+    double used = blocks > 1 ? blocks - 1 : 1, pairs = blocks * (blocks + 1) / 2;
+    double products = (double) d * (d + 1) / 2;
+    double each = 8 * r * (r + 1) + 8 + 1 + 2 * sizeof(fmal_idx) + 8 * (r + used);
+    double panel = least(cap, 8 * products * used * (used + 1) / 2) +
+                   8 * (2 * m * r * r + d * m + 2 * r * used * (d + m) + 512 * m);
+    double sums = least(cap, 8 * pairs * products) + 8 * pairs * (512 + m) +
+                  8 * (d * m + 512 * m + 2 * (double) p->order);
 
-    return candidates * each +
-           8 * (2 * m * r * r + 2 * d * m + 2 * r * (r * d + r * m) + r * d * d);
+    return candidates * each + panel + sums;
+}
+
+/* The share of the rank with most, in samples. */
+static double largest_share(fmal_idx n, int ranks)
+{
+    fmal_idx blocks = (n + FMAL_BLOCK - 1) / FMAL_BLOCK;
+
+    return least((double) ((blocks + ranks - 1) / ranks) * FMAL_BLOCK, (double) n);
+}
+
+static fmal_status choose_grid(fmal_select_plan *p, int ranks)
+{
+    if (p->grid_rows == 0)
+        fmal_grid_choose(p->order, ranks, &p->grid_rows, &p->grid_cols);
+    if (p->grid_rows * p->grid_cols > ranks)
+        return FMAL_FAIL(FMAL_ERR_ARG, "--grid %dx%d needs %d ranks; there are %d",
+                         p->grid_rows, p->grid_cols, p->grid_rows * p->grid_cols,
+                         ranks);
+    return FMAL_OK;
 }
 
 fmal_status fmal_select_plan_make(const fmal_select_options *o, fmal_idx n,
@@ -46,10 +77,9 @@ fmal_status fmal_select_plan_make(const fmal_select_options *o, fmal_idx n,
     fmal_select_plan p = { .n = n,
                            .candidates = n - labelled - excluded,
                            .labelled = labelled,
-                           .order = (fmal_idx) d * c,
-                           .rank = c - 1,
                            .grid_rows = o->grid_rows,
                            .grid_cols = o->grid_cols };
+    double share = largest_share(n, ranks);
 
     if (o->batch < 1 || o->batch > p.candidates)
         return FMAL_FAIL(FMAL_ERR_ARG,
@@ -57,22 +87,15 @@ fmal_status fmal_select_plan_make(const fmal_select_options *o, fmal_idx n,
                          " candidates (%" PRId64 " samples, %" PRId64
                          " labelled, %" PRId64 " excluded)",
                          o->batch, p.candidates, n, labelled, excluded);
-    if (p.grid_rows == 0)
-        fmal_grid_choose(p.order, ranks, &p.grid_rows, &p.grid_cols);
-    if (p.grid_rows * p.grid_cols > ranks)
-        return FMAL_FAIL(FMAL_ERR_ARG, "--grid %dx%d needs %d ranks; there are %d",
-                         p.grid_rows, p.grid_cols, p.grid_rows * p.grid_cols, ranks);
-    p.forward = forward_steps(o, p.candidates);
+    if (o->likelihood == FMAL_LIKELIHOOD_TOPC && o->topc > c)
+        return FMAL_FAIL(FMAL_ERR_ARG, "--topc %d: there are %d classes", o->topc, c);
+    fmal_kron_sizes(o->likelihood, o->topc, d, c, &p.order, &p.rank);
+    FMAL_TRY(choose_grid(&p, ranks));
+    p.forward = o->top ? o->batch : forward_steps(o, p.candidates);
     p.backward = p.forward - o->batch;
-
-    fmal_idx blocks = (n + FMAL_BLOCK - 1) / FMAL_BLOCK;
-    double share = (double) ((blocks + ranks - 1) / ranks) * FMAL_BLOCK;
-    if (share > (double) n)
-        share = (double) n;
     p.bytes_pool = share * (4.0 * d + 12.0 * c + 2);
     p.bytes_matrices = matrix_bytes(&p);
-    p.bytes_candidates = candidate_bytes(
-        &p, share < (double) p.candidates ? share : (double) p.candidates, d);
+    p.bytes_candidates = candidate_bytes(&p, least(share, (double) p.candidates), d);
     p.bytes = p.bytes_pool + p.bytes_matrices + p.bytes_candidates;
     *plan = p;
     return FMAL_OK;

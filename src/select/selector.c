@@ -15,6 +15,7 @@
 #include "fmal/log.h"
 #include "fmal/mem.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -257,10 +258,45 @@ static fmal_status turn_if_due(fmal_selector *s)
     return FMAL_OK;
 }
 
+/* All of the batch at once: the best scores without any sample of it. */
+static fmal_status take_top(fmal_selector *s)
+{
+    const fmal_cells *cells = s->cells;
+    fmal_idx slots = fmal_panel_groups(cells->panel) * FMAL_LANES, n = 0, found = 0;
+    double *score = NULL;
+    fmal_idx *index = NULL;
+    fmal_best *best = NULL;
+    fmal_status st = FMAL_ALLOC(&score, slots);
+
+    if (st == FMAL_OK)
+        st = FMAL_ALLOC(&index, slots);
+    if (st == FMAL_OK)
+        st = FMAL_ALLOC(&best, s->options.batch);
+    for (fmal_idx i = 0; i < slots && st == FMAL_OK; i++)
+        if (!cells->out[i]) {
+            score[n] = cells->score[i];
+            index[n++] = fmal_panel_index(cells->panel)[i];
+        }
+    st = fmal_agree(s->problem.ctx, st);
+    if (st == FMAL_OK)
+        st = fmal_topk(s->problem.ctx, score, index, n, s->options.batch, best, &found);
+    for (fmal_idx i = 0; i < found && st == FMAL_OK; i++) {
+        s->state.added[i] = best[i].index_g;
+        s->state.gain[i] = best[i].score;
+        s->state.n_added = i + 1;
+    }
+    fmal_free(&score);
+    fmal_free(&index);
+    fmal_free(&best);
+    return st;
+}
+
 fmal_status fmal_selector_step(fmal_selector *s, int *flag)
 {
     fmal_best best;
 
+    if (s->options.top)
+        return take_top(s);
     FMAL_TRY(turn_if_due(s));
     FMAL_TRY(decide(s, flag, &best));
     return carry_out(s, best);
@@ -280,18 +316,20 @@ static fmal_status allocate_state(fmal_selector *s)
 static fmal_status make_plan(fmal_selector *s)
 {
     const fmal_problem *problem = &s->problem;
-    fmal_idx order = fmal_factor_order(problem->factor);
-    int c = fmal_factor_rank(problem->factor) + 1;
+    int d = fmal_factor_width(problem->factor);
+    int blocks = (int) (fmal_factor_order(problem->factor) / d);
     int64_t roles[3] = { 0 };
 
     for (fmal_idx i = 0; i < problem->part->count; i++)
         roles[problem->role[i]]++;
     fmal_sum_i64(problem->ctx, roles, 3);
     FMAL_TRY(fmal_select_plan_make(&s->options, problem->part->n, roles[FMAL_LABELLED],
-                                   roles[FMAL_EXCLUDED], (int) (order / c), c,
+                                   roles[FMAL_EXCLUDED], d, blocks > 1 ? blocks : 2,
                                    problem->ctx->size, &s->plan));
-    s->scale = sqrt((double) s->options.batch /
-                    (double) (s->plan.labelled + s->options.batch));
+    assert(s->plan.order == fmal_factor_order(problem->factor)); /* the likelihood's */
+    s->scale = s->options.top ? 1
+                              : sqrt((double) s->options.batch /
+                                     (double) (s->plan.labelled + s->options.batch));
     return FMAL_OK;
 }
 

@@ -105,27 +105,79 @@ static fmal_status run_search(const fmal_query *q, const fmal_factor *factor,
     return st;
 }
 
-static fmal_status pick_bait(const fmal_query *q, fmal_batch *out)
+static fmal_status pick_kron(const fmal_query *q, fmal_likelihood likelihood,
+                             fmal_batch *out)
 {
+    fmal_query query = *q;
     fmal_factor *factor = NULL;
 
-    FMAL_TRY(
-        fmal_factor_kron(q->ctx, q->part, q->features, q->probs, q->d, q->c, &factor));
-    fmal_status st = run_search(q, factor, out);
+    query.options.likelihood = likelihood;
+    FMAL_TRY(fmal_factor_kron_of(q->ctx, q->part, q->features, q->probs, q->d, q->c,
+                                 likelihood, q->options.topc, &factor));
+    fmal_status st = run_search(&query, factor, out);
     fmal_factor_destroy(&factor);
     return st;
 }
 
+static fmal_status pick_bait(const fmal_query *q, fmal_batch *out)
+{
+    return pick_kron(q, FMAL_LIKELIHOOD_FULL, out);
+}
+
+static fmal_status pick_topc(const fmal_query *q, fmal_batch *out)
+{
+    return pick_kron(q, FMAL_LIKELIHOOD_TOPC, out);
+}
+
+static fmal_status pick_binary(const fmal_query *q, fmal_batch *out)
+{
+    return pick_kron(q, FMAL_LIKELIHOOD_BINARY, out);
+}
+
 static const char *const bait_options[] = { "lambda", "oversample", "labelled-fisher",
-                                            "grid", NULL };
+                                            "grid",   "select",     NULL };
+static const char *const topc_options[] = { "lambda", "oversample", "labelled-fisher",
+                                            "grid",   "select",     "topc",
+                                            NULL };
 
 const fmal_strategy fmal_strategy_bait = {
     .name = "bait",
     .summary = "the batch that makes tr(M^-1 F) small: BAIT, exact (Ash et al. 2021)",
     .score = "fall of tr(M^-1 F) when added, 1",
-    .time = "2.5 n c^2 d^2 / P flops once, then 4 n c^2 d / P a step, 2 k steps and k "
+    .time = "1.5 n c^2 d^2 / P flops once, then 4 n c^2 d / P a step, 2 k steps and k "
             "removals",
-    .memory = "n (4 d + 12 c + 8 c^2) / P + 32 D^2 / (ranks of the grid) bytes",
+    .memory =
+        "n (4 d + 12 c + 8 c^2) / P + 32 D^2 / (ranks of the grid) bytes, D = c d",
     .options = bait_options,
+    .likelihood = FMAL_LIKELIHOOD_FULL,
+    .searches = true,
     .pick = pick_bait,
+};
+
+const fmal_strategy fmal_strategy_bait_topc = {
+    .name = "bait-topc",
+    .summary =
+        "bait with the information of the few most probable classes (Huseljic et "
+        "al. 2024)",
+    .score = "fall of tr(M^-1 F) when added, 1",
+    .time = "as bait, but 4 n c t d / P flops a step, t classes",
+    .memory =
+        "n (4 d + 16 c + 8 t^2) / P + 32 D^2 / (ranks of the grid) bytes, D = c d",
+    .options = topc_options,
+    .likelihood = FMAL_LIKELIHOOD_TOPC,
+    .searches = true,
+    .pick = pick_topc,
+};
+
+const fmal_strategy fmal_strategy_bait_binary = {
+    .name = "bait-binary",
+    .summary =
+        "bait with the information of being right or wrong (Huseljic et al. 2024)",
+    .score = "fall of tr(M^-1 F) when added, 1",
+    .time = "1.5 n d^2 / P flops once, then 4 n d / P a step, 2 k steps and k removals",
+    .memory = "n (4 d + 12 c + 50) / P + 32 d^2 / (ranks of the grid) bytes",
+    .options = bait_options,
+    .likelihood = FMAL_LIKELIHOOD_BINARY,
+    .searches = true,
+    .pick = pick_binary,
 };

@@ -4,19 +4,26 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define ALL_STRATEGIES(X) X(random) X(entropy) X(margin) X(confidence) X(bait)
+/* Identifier and name. C has no way to read a name from another file's object, so it is
+   spelt here too; a test compares them. */
+#define ALL_STRATEGIES(X)                                                              \
+    X(random, "random")                                                                \
+    X(entropy, "entropy")                                                              \
+    X(margin, "margin")                                                                \
+    X(confidence, "confidence")                                                        \
+    X(bait, "bait")                                                                    \
+    X(bait_topc, "bait-topc")                                                          \
+    X(bait_binary, "bait-binary")
 
-/* Names are spelt here too, since C has no way to read them from other files' objects.
- */
 const char *const fmal_strategy_names[] = {
-#define NAME(name) #name,
+#define NAME(id, name) name,
     ALL_STRATEGIES(NAME)
 #undef NAME
         NULL
 };
 
 static const fmal_strategy *const all[] = {
-#define ENTRY(name) &fmal_strategy_##name,
+#define ENTRY(id, name) &fmal_strategy_##id,
     ALL_STRATEGIES(ENTRY)
 #undef ENTRY
 };

@@ -115,11 +115,14 @@ function(fmal_test module unit)
   endforeach()
 endfunction()
 
-# fmal_cli_test(behaviour [ARGS ...] [RANKS n] [LABELS ...] [TIMEOUT s] [NAME name])
+# fmal_cli_test(behaviour [ARGS ...] [RANKS n] [LABELS ...] [TIMEOUT s] [NAME name]
+#   [DIRECTORY folder])
 #
-# tests/cli/<behaviour>.sh as cli.<behaviour>; exit code 77 means skipped.
+# tests/<folder>/<behaviour>.sh as <folder>.<behaviour>, where the folder is cli if none is
+# given; exit code 77 means skipped.
 function(fmal_cli_test behaviour)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT;RANKS;NAME" "LABELS;ARGS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT;RANKS;NAME;DIRECTORY"
+    "LABELS;ARGS")
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
   endif()
@@ -129,10 +132,13 @@ function(fmal_cli_test behaviour)
   if(NOT arg_NAME)
     set(arg_NAME ${behaviour})
   endif()
-  set(test cli.${arg_NAME})
-  add_test(NAME ${test} COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/cli/${behaviour}.sh
-    ${arg_ARGS})
+  if(NOT arg_DIRECTORY)
+    set(arg_DIRECTORY cli)
+  endif()
+  set(test ${arg_DIRECTORY}.${arg_NAME})
+  add_test(NAME ${test} COMMAND bash
+    ${CMAKE_CURRENT_SOURCE_DIR}/${arg_DIRECTORY}/${behaviour}.sh ${arg_ARGS})
   set_tests_properties(${test} PROPERTIES PROCESSORS ${arg_RANKS} TIMEOUT ${arg_TIMEOUT}
-    LABELS "cli;${arg_LABELS}" SKIP_RETURN_CODE 77
+    LABELS "${arg_DIRECTORY};${arg_LABELS}" SKIP_RETURN_CODE 77
     ENVIRONMENT "${FMAL_TEST_ENVIRONMENT};FMAL=$<TARGET_FILE:fmal_program>;FMAL_SOURCE=${PROJECT_SOURCE_DIR};FMAL_BUILD=${PROJECT_BINARY_DIR};FMAL_HAS_HOOKS=$<BOOL:${FMAL_TEST_HOOKS}>;FMAL_SANITIZE=${FMAL_SANITIZE}")
 endfunction()

@@ -29,10 +29,10 @@ static void test_choice(fmal_test *t)
         int rows = -1, cols = -1;
 
         fmal_grid_choose(chosen[i].n, chosen[i].ranks, &rows, &cols);
-        if (rows != chosen[i].rows || cols != chosen[i].cols)
+        bool right = rows == chosen[i].rows && cols == chosen[i].cols;
+        if (!right && t->ctx.rank == 0)
             printf("# %d ranks: %d x %d\n", chosen[i].ranks, rows, cols);
-        fmal_test_ok(t, rows == chosen[i].rows && cols == chosen[i].cols, "%s",
-                     chosen[i].name);
+        fmal_test_ok(t, right, "%s", chosen[i].name);
     }
 }
 
@@ -49,7 +49,7 @@ static void test_best(fmal_test *t)
         for (int r = 1; r <= ranks; r++)
             for (int c = r; r * c <= ranks; c++)
                 best = best && (r * c < rows * cols || (r * c == rows * cols && c >= cols));
-        if (!best && bad++ < 3)
+        if (!best && bad++ < 3 && t->ctx.rank == 0)
             printf("# %d ranks: %d x %d\n", ranks, rows, cols);
     }
     fmal_test_ok(t, bad == 0, "the most ranks, then the squarest, up to 300");

@@ -1,0 +1,162 @@
+#!/usr/bin/env bash
+# The batch scripts of jobs/, with Slurm's part played by small scripts: srun starts mpirun,
+# squeue knows when the job ends, scontrol writes down what it was asked for.
+# shellcheck source=tests/restart/lib.sh
+. "$(dirname "$0")/../restart/lib.sh"
+
+jobs=$FMAL_SOURCE/jobs
+unset SLURM_JOB_ID SLURM_JOB_END_TIME SLURM_NTASKS SLURM_HINT SLURM_SUBMIT_DIR FMAL_LAUNCH FMAL_JOBS
+
+mkdir bin
+cat >bin/srun <<'END'
+#!/usr/bin/env bash
+while [ "${1#-}" != "$1" ]; do shift; done
+exec env -u SLURM_JOB_ID mpirun -np 2 "$@"
+END
+cat >bin/squeue <<'END'
+#!/usr/bin/env bash
+cat "$FAKE/end"
+END
+cat >bin/scontrol <<'END'
+#!/usr/bin/env bash
+echo "$*" >>"$FAKE/scontrol.log"
+[ ! -e "$FAKE/scontrol.fails" ]
+END
+cat >bin/idle <<'END'
+#!/usr/bin/env bash
+# An fmal that stops early and never gets on.
+[ "$1" != inspect ] || { echo "state              training round 1" && exit; }
+exit 3
+END
+chmod +x bin/*
+export FAKE=$dir
+
+# Slurm runs a copy of the script, in a folder of its own.
+mkdir spool
+cp "$jobs"/slurm_*.sh spool
+
+ends_in() { # seconds
+    date -d "@$(($(date +%s) + $1))" +%FT%T >end
+}
+
+# leg JOB SCRIPT ARGUMENT...: one leg of a job in the background
+leg() {
+    : >scontrol.log
+    PATH=$dir/bin:$PATH SLURM_JOB_ID=$1 SLURM_NTASKS=2 SLURM_SUBMIT_DIR=$FMAL_SOURCE \
+        bash "spool/$2" "${@:3}" >out 2>log &
+    job=$!
+    children+=("$job")
+}
+
+# leg_ends CODE REQUEUES: it ends so, having asked scontrol for that
+leg_ends() {
+    await_job
+    expect_rc "$1" "leg"
+    [ "$(cat scontrol.log)" = "$2" ] || die "asked scontrol for '$(cat scontrol.log)', not '$2'"
+}
+
+# ---- When the job ends ----
+
+end_time() { # what env.sh makes of squeue's answer
+    PATH=$dir/bin:$PATH SLURM_JOB_ID=1 SLURM_JOB_END_TIME=$1 \
+        bash -c '. "$0/env.sh"; echo "${SLURM_JOB_END_TIME-none}"' "$jobs"
+}
+
+date -d @1700000000 +%FT%T >end
+[ "$(end_time 5)" = 1700000000 ] || die "the end of the job is $(end_time 5)"
+echo N/A >end
+[ "$(end_time 5)" = none ] || die "no limit gives $(end_time 5)"
+: >end
+[ "$(end_time 5)" = 5 ] || die "no answer gives $(end_time 5)"
+ok "the end of the job"
+
+# ---- Select ----
+
+make_data pool pool.h5 1 2000 6 3
+export FMAL_POOL=pool.h5
+select=(slurm_select.sh --batch 400 --lambda 0.001 --progress never)
+
+FMAL_OUTPUT=whole.h5 FMAL_RANKS=2 bash "$jobs/slurm_select.sh" "${select[@]:1}" >out 2>log
+ok "select by hand"
+
+ends_in 3600
+export FMAL_OUTPUT=picks.h5
+leg 7 "${select[@]}" --checkpoint-steps 1
+await "first save" test -e picks.h5.part
+kill -USR1 "$job"
+leg_ends 3 "requeue 7"
+said "stopped by signal"
+leg 7 "${select[@]}"
+leg_ends 0 ""
+said "resume file=picks.h5.part"
+cmp whole.csv picks.csv || die "picks differ"
+[ ! -e picks.h5.legs ] || die "leaves picks.h5.legs"
+ok "a signal is passed on; the job is requeued and goes on"
+
+rm picks.*
+leg 7 "${select[@]}" --checkpoint-steps 1
+await "first save" test -e picks.h5.part
+kill -TERM "$job"
+leg_ends 3 ""
+said "cancelled"
+ok "a job that is cancelled saves and is not requeued"
+
+ends_in 60 # the program wants to be done two minutes before
+leg 7 "${select[@]}" --checkpoint-steps 1
+leg_ends 3 "requeue 7"
+said "stopped by time limit"
+ok "the clock"
+
+ends_in 3600
+touch picks.h5.stop
+leg 7 "${select[@]}"
+leg_ends 3 ""
+said "stopped by stop file"
+said "not requeued"
+ok "a stop file ends the job"
+
+touch scontrol.fails
+leg 7 "${select[@]}" --checkpoint-steps 1
+await "steps" log_has resume
+kill -USR1 "$job"
+leg_ends 3 "requeue 7"
+said "cannot requeue"
+rm scontrol.fails
+ok "requeueing is forbidden"
+
+leg 7 slurm_select.sh --batches 400
+leg_ends 2 ""
+said "did you mean"
+ok "an error ends the job"
+
+# ---- Legs without progress ----
+
+ends_in 60
+for expected in "requeue 8" ""; do
+    FMAL=$dir/bin/idle FMAL_LAUNCH=env leg 8 slurm_run.sh
+    leg_ends 3 "$expected"
+done
+said "two legs without progress"
+mkdir -p run
+echo "8 1" >run/legs
+FMAL=$dir/bin/idle FMAL_LAUNCH=env leg 9 slurm_run.sh
+leg_ends 3 "requeue 9"
+ok "two legs without progress are enough"
+
+# ---- Run ----
+
+make_data set data.h5 1 400 100
+run=(slurm_run.sh "${small[@]:2}" --progress never)
+FMAL_DATA=data.h5 FMAL_RUN=by-hand FMAL_RANKS=1 bash "$jobs/slurm_run.sh" "${run[@]:1}" \
+    >out 2>log
+ok "run by hand"
+
+export FMAL_DATA=data.h5 FMAL_RUN=legs
+leg 7 "${run[@]}"
+leg_ends 3 "requeue 7"
+ends_in 3600
+leg 7 "${run[@]}"
+leg_ends 0 ""
+same_tables by-hand legs
+[ ! -e legs/legs ] || die "leaves legs/legs"
+ok "a run in legs"

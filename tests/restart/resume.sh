@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# A restart goes on inside a training and inside a selection, instead of doing them again:
+# the named points that it passes are those of the work that was left, to the last one.
+. "$(dirname "$0")/lib.sh"
+need_hooks
+
+make_data set data.h5 1 700 200
+
+# With n passages left, the n-th kills and the one after is never reached.
+passes_exactly() { # n point DIR options...
+    cp -r "$3" again
+    kill_at "$2:$1" 2 again "${@:4}"
+    rm -r again
+    FMAL_KILL_AT=$2:$(($1 + 1)) finish 2 "${@:3}"
+}
+
+training=(--rounds 0 --checkpoint-every 0.000001)
+finish 2 whole0 "${training[@]}"
+kill_at train-epoch:13 2 cut0 "${training[@]}"
+expect_position cut0 "training round 0,12"
+passes_exactly 18 train-epoch cut0 "${training[@]}"
+same_tables whole0 cut0
+ok "a training of 30 epochs goes on with the 13th"
+
+# Twice: in the middle of the forward search, and after the refresh at step 48 (the last
+# two lines of the log of a whole run say where the refreshes are).
+selection=(--rounds 1 --checkpoint-every 0)
+finish 2 whole1 "${selection[@]}" --log-level stat
+said "refresh step=17 "
+said "refresh step=48 "
+kill_at select-step:23 2 cut1 "${selection[@]}" --checkpoint-steps 5
+expect_position cut1 "picking the batch of round 1,20 added, 0 removed"
+cp -r cut1 cut2
+passes_exactly 30 select-step cut1 "${selection[@]}"
+same_tables whole1 cut1
+ok "a selection of 50 steps goes on with the 21st"
+
+kill_at select-step:30 2 cut2 "${selection[@]}" --checkpoint-steps 1
+expect_position cut2 "picking the batch of round 1,30 added, 19 removed"
+passes_exactly 1 select-step cut2 "${selection[@]}" --checkpoint-steps 1
+same_tables whole1 cut2
+ok "and, removing again, with the 50th"
+
+# What the tables do not show is the same too.
+for name in before after; do
+    h5dump -d "/rounds/objective_$name" whole1/checkpoint.h5 | sed 1d >one
+    h5dump -d "/rounds/objective_$name" cut2/checkpoint.h5 | sed 1d >two
+    [ -s one ] || die "no objective $name in the checkpoint"
+    cmp one two || die "objectives $name differ"
+done
+ok "objectives are those of a run that was not interrupted"

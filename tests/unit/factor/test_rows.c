@@ -1,0 +1,127 @@
+/* One sample's rows: V^T V is its information, for all kinds of probabilities. */
+#include "samples.h"
+
+#include <stdio.h>
+
+static const struct {
+    const char *name;
+    int n, d, c, block;
+    prob_kind kind;
+    double tolerance;
+} table[] = {
+    { "smooth", 23, 5, 4, 4, SMOOTH, 1e-14 },
+    { "zeros", 23, 5, 4, 8, ZEROS, 1e-14 },
+    { "peaked", 23, 3, 5, 4, PEAKED, 1e-12 },
+    { "one-hot", 23, 3, 4, 4, ONE_HOT, 1e-14 },
+    { "two classes, one feature", 31, 1, 2, 16, MIXED, 1e-12 },
+    { "many classes", 9, 3, 30, 4, MIXED, 1e-12 },
+    { "fewer samples than ranks", 2, 3, 3, 1, SMOOTH, 1e-14 },
+};
+
+/* The largest |V^T V - information| relative to the square root of the diagonal. */
+static double information_gap(const samples *s, int i, const double *v)
+{
+    int order = s->c * s->d, r = s->c - 1;
+    const float *h = s->h + i * s->d;
+    double worst = 0;
+
+    for (int x = 0; x < order; x++)
+        for (int y = 0; y <= x; y++) {
+            int k = x / s->d, l = y / s->d, a = x % s->d, b = y % s->d;
+            long double want = information(s, i, k, l) * h[a] * h[b], sum = 0;
+            double size = sqrt((double) (information(s, i, k, k) *
+                                         information(s, i, l, l))) *
+                          fabs((double) h[a] * (double) h[b]);
+
+            for (int m = 0; m < r; m++)
+                sum += (long double) v[m * order + x] * v[m * order + y];
+            double gap = (double) fabsl(sum - want);
+            gap = gap == 0 ? 0 : gap / size;
+            if (!(gap <= worst))
+                worst = gap;
+        }
+    return worst;
+}
+
+/* Blocks of a row sum to zero over classes. */
+static double sum_over_classes(const samples *s, const double *v)
+{
+    int order = s->c * s->d;
+    double worst = 0;
+
+    for (int m = 0; m < s->c - 1; m++)
+        for (int a = 0; a < s->d; a++) {
+            double sum = 0, size = 0;
+
+            for (int k = 0; k < s->c; k++) {
+                sum += v[m * order + k * s->d + a];
+                size = fmax(size, fabs(v[m * order + k * s->d + a]));
+            }
+            if (size > 0)
+                worst = fmax(worst, fabs(sum) / size);
+        }
+    return worst;
+}
+
+static void test_rows(fmal_test *t, int row)
+{
+    samples s = samples_make(table[row].n, table[row].d, table[row].c, table[row].kind, 1,
+                             100, 90 + (uint32_t) row);
+    fmal_idx count = (fmal_idx) (s.c - 1) * s.c * s.d;
+    double *v = zeros(count), *root = zeros(count), worst = 0, sum = 0;
+    fmal_part part;
+    fmal_factor *f = factor_of(&t->ctx, &s, table[row].block, &part);
+    bool same = true;
+
+    for (int i = 0; i < s.n; i++) {
+        fmal_factor_row(f, i, v);
+        worst = fmax(worst, information_gap(&s, i, v));
+        sum = fmax(sum, sum_over_classes(&s, v));
+        memcpy(root, v, sizeof(double) * (size_t) count);
+        fmal_bcast(&t->ctx, root, sizeof(double) * (size_t) count, 0);
+        same = same && same_bits(root, v, count);
+    }
+    fmal_test_ok(t, worst < table[row].tolerance, "%s: information to %.2g",
+                 table[row].name, worst);
+    fmal_test_ok(t, sum < 1e-12, "%s: sums over classes are zero, %.2g", table[row].name,
+                 sum);
+    fmal_test_ok(t, same, "%s: the same on every rank", table[row].name);
+    fmal_factor_destroy(&f);
+    samples_clear(&s);
+    fmal_free(&v);
+    fmal_free(&root);
+}
+
+/* A sure prediction has no information at all, whichever class it is. */
+static void test_sure(fmal_test *t)
+{
+    enum { C = 4, D = 2 };
+    float h[C * D] = { 1e6f, 3, -2, 1e-6f, 5, 6, 7, -8e3f };
+    double p[C * C] = { 0 }, v[(C - 1) * C * D];
+    samples s = { C, D, C, h, p };
+    fmal_part part;
+
+    for (int k = 0; k < C; k++)
+        p[k * C + k] = 1;
+    fmal_factor *f = factor_of(&t->ctx, &s, 1, &part);
+    for (int i = 0; i < C; i++) {
+        bool zero = true;
+
+        v[0] = -1;
+        fmal_factor_row(f, i, v);
+        for (int j = 0; j < FMAL_COUNT(v); j++)
+            zero = zero && v[j] == 0;
+        fmal_test_ok(t, zero, "sure of class %d: zero", i);
+    }
+    fmal_factor_destroy(&f);
+}
+
+int main(int argc, char **argv)
+{
+    fmal_test t = fmal_test_begin(&argc, &argv);
+
+    for (int row = 0; row < FMAL_COUNT(table); row++)
+        test_rows(&t, row);
+    test_sure(&t);
+    return fmal_test_end(&t);
+}
