@@ -53,6 +53,7 @@ fmal_find() {
         fmal_launch=(srun --mpi=pmix)
     else
         cores=$(lscpu -p=CORE,SOCKET 2>/dev/null | grep -v '^#' | sort -u | wc -l)
+        [ "$cores" -ge 1 ] || cores=$(env -u OMP_NUM_THREADS nproc)
         fmal_launch=(mpirun -np "${FMAL_RANKS:-$cores}" --bind-to core)
         if [ "${FMAL_RANKS:-$cores}" -gt "$cores" ]; then
             fmal_launch=(mpirun -np "$FMAL_RANKS" --oversubscribe --bind-to none)
@@ -121,7 +122,10 @@ fmal_run_job() {
     else
         idle=0
     fi
-    echo "$SLURM_JOB_ID $idle" >"$notes"
+    if ! echo "$SLURM_JOB_ID $idle" >"$notes"; then
+        fmal_say "cannot count legs in $notes; not requeued"
+        exit 3
+    fi
     if [ "$idle" -ge 2 ]; then
         fmal_say "two legs without progress; not requeued, give the job more time"
         rm -f "$notes"

@@ -57,7 +57,8 @@ fmal_status fmal_ckpt_save_select(const fmal_ctx *ctx, const char *path,
                                   const fmal_identity *identity,
                                   const fmal_select_state *state);
 
-/** Load it. As fmal_ckpt_load_run; *found is false if there is no such file. */
+/** Load it. As fmal_ckpt_load_run; *found is false if there is no such file. Removes
+   what an interrupted save left beside it. */
 fmal_status fmal_ckpt_load_select(const fmal_ctx *ctx, const char *path,
                                   const fmal_identity *identity,
                                   fmal_select_state *state, bool *found);

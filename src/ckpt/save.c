@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 void fmal_ckpt_path(const char *dir, bool previous, char *path, size_t size)
 {
@@ -153,8 +154,9 @@ fmal_status fmal_ckpt_load_run(const fmal_ctx *ctx, const char *dir,
     if (st == FMAL_OK)
         return restore_newest(ctx, path, previous, state);
     if (is_damaged(st))
-        st = FMAL_FAIL(st, "%s; there is no sound checkpoint in %s: put a copy back, or "
-                           "start in another directory",
+        st = FMAL_FAIL(st,
+                       "%s; there is no sound checkpoint in %s: put a copy back, or "
+                       "start in another directory",
                        fmal_error_text(), dir);
     return st;
 }
@@ -163,8 +165,13 @@ fmal_status fmal_ckpt_load_select(const fmal_ctx *ctx, const char *path,
                                   const fmal_identity *identity,
                                   fmal_select_state *state, bool *found)
 {
+    char unfinished[4096];
     fmal_h5 *h = NULL;
 
+    /* What a killed save left behind: there may be no further save to replace it. */
+    snprintf(unfinished, sizeof unfinished, "%s.new", path);
+    if (ctx->rank == 0)
+        unlink(unfinished);
     *found = exists(ctx, path);
     if (!*found)
         return FMAL_OK;

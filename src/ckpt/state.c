@@ -221,7 +221,8 @@ static fmal_status read_position(fmal_h5 *h, fmal_run_state *s)
     if (i == FMAL_COUNT(stage_names) || s->round < 0 || s->round > MAX_ROUNDS ||
         s->rounds_done < 0 || s->rounds_done > s->round + 1 || s->epochs < 0 ||
         s->steps < 0 || s->events_bytes < 0)
-        return FMAL_FAIL(FMAL_ERR_FORMAT, "%s: its counts at stage '%s' of round %lld make no sense",
+        return FMAL_FAIL(FMAL_ERR_FORMAT,
+                         "%s: its counts at stage '%s' of round %lld make no sense",
                          fmal_h5_path(h), stage, (long long) s->round);
     return FMAL_OK;
 }

@@ -20,12 +20,13 @@ dir=$(mktemp -d)
 trap 'clean_up' EXIT
 cd "$dir" || exit 1
 mkdir "$dir/tmp"
+touch "$dir/passed" "$dir/failed"
 
 work=$dir      # where starts happen
 on_ranks="1 4" # rank counts of refuse and accept
 file_kb=       # the largest file a start may write, in KiB
 wrap=()        # a command that starts the program
-at_once=3      # refusals under way
+at_once=6      # refusals under way
 limit=60       # seconds after which a start is a hang
 [ -z "${FMAL_SANITIZE:-}" ] || limit=120
 cases=0
@@ -100,8 +101,8 @@ same() {
 finish() {
     local passed failed
     settle
-    passed=$(cat "$dir/passed" 2>/dev/null | wc -l)
-    failed=$(cat "$dir/failed" 2>/dev/null | wc -l)
+    passed=$(wc -l <"$dir/passed")
+    failed=$(wc -l <"$dir/failed")
     echo "$passed checks passed, $failed failed"
     [ "$passed" -gt 0 ] && [ "$failed" -eq 0 ]
     exit

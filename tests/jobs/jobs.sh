@@ -132,12 +132,12 @@ ok "an error ends the job"
 # ---- Legs without progress ----
 
 ends_in 60
+mkdir run
 for expected in "requeue 8" ""; do
     FMAL=$dir/bin/idle FMAL_LAUNCH=env leg 8 slurm_run.sh
     leg_ends 3 "$expected"
 done
 said "two legs without progress"
-mkdir -p run
 echo "8 1" >run/legs
 FMAL=$dir/bin/idle FMAL_LAUNCH=env leg 9 slurm_run.sh
 leg_ends 3 "requeue 9"
@@ -146,15 +146,17 @@ ok "two legs without progress are enough"
 # ---- Run ----
 
 make_data set data.h5 1 400 100
-run=(slurm_run.sh "${small[@]:2}" --progress never)
+run=(slurm_run.sh "${small[@]:2}" --epochs 2000 --progress never)
 FMAL_DATA=data.h5 FMAL_RUN=by-hand FMAL_RANKS=1 bash "$jobs/slurm_run.sh" "${run[@]:1}" \
     >out 2>log
 ok "run by hand"
 
 export FMAL_DATA=data.h5 FMAL_RUN=legs
-leg 7 "${run[@]}"
-leg_ends 3 "requeue 7"
 ends_in 3600
+leg 7 "${run[@]}"
+await "first save" test -e legs/checkpoint.h5
+kill -USR1 "$job"
+leg_ends 3 "requeue 7"
 leg 7 "${run[@]}"
 leg_ends 0 ""
 same_tables by-hand legs

@@ -1,8 +1,8 @@
 /*
  * Small inputs for the tests of restarts, a function of their seed alone:
  *
- *     make_data set FILE SEED TRAIN TEST      a data set: blurred spots, one place a class
- *     make_data pool FILE SEED N D C          a pool: clouds, some of them labelled
+ *     make_data set FILE SEED TRAIN TEST      a data set: blurred spots, one place a
+ * class make_data pool FILE SEED N D C          a pool: clouds, some of them labelled
  *
  * Classes overlap, so that a training takes several epochs and picks differ from round
  * to round.
@@ -38,7 +38,9 @@ static fmal_status write_array(fmal_h5 *h, const char *name, fmal_type type, int
 /* One picture: a spot somewhere near the place of its class, under noise. */
 static void draw(fmal_rng *r, int label, uint8_t *pixels)
 {
-    static const double place[CLASSES][2] = { { 2.5, 2.5 }, { 2.5, 5.0 }, { 5.0, 3.5 } };
+    static const double place[CLASSES][2] = { { 2.5, 2.5 },
+                                              { 2.5, 5.0 },
+                                              { 5.0, 3.5 } };
     double y0 = place[label][0] + fmal_rng_normal(r);
     double x0 = place[label][1] + fmal_rng_normal(r);
 

@@ -7,7 +7,8 @@ need_hooks
 
 make_data pool pool.h5 1 700 6 3
 make_data pool other.h5 2 700 6 3
-options=(--pool pool.h5 --batch 10 --oversample 3 --lambda 0.0001 --checkpoint-every 0)
+search=(--pool pool.h5 --batch 10 --oversample 3 --lambda 0.0001 --checkpoint-every 0)
+options=("${search[@]}")
 
 choose() { # ranks OUTPUT options...
     launch "$1" select "${options[@]}" -o "$2" "${@:3}"
@@ -58,8 +59,9 @@ refused() { # what text options...
 
 refused "another batch" "batch was 10, now 11" --batch 11
 refused "another ridge" "lambda was 0.0001, now 0.001" --lambda 0.001
-refused "another strategy" "strategy was bait, now entropy" --pool pool.h5 \
-    --strategy entropy
+options=(--pool pool.h5 --batch 10)
+refused "another strategy" "strategy was bait, now entropy" --strategy entropy
+options=("${search[@]}")
 refused "another pool" "no.h5.part: belongs to other data: the checksum was" \
     --pool other.h5
 
