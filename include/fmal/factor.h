@@ -69,7 +69,20 @@ fmal_status fmal_factor_kron(const fmal_ctx *ctx, const fmal_part *part,
                              const float *features, const double *probs, int d, int c,
                              fmal_factor **out);
 
-/** D and r of such factors. Not collective. */
+/**
+ * Any factors, given as numbers.
+ *
+ * Collective over ctx.
+ *
+ * @param v      V, [part->count, r, order]; borrowed
+ * @param r      rows of a factor, at least 1; order: its columns, D; equal on all ranks
+ * @return FMAL_ERR_NOMEM, agreed
+ * Cost: passes read n r D numbers; first values take 2 n r D^2 flops.
+ */
+fmal_status fmal_factor_dense(const fmal_ctx *ctx, const fmal_part *part,
+                              const float *v, int r, fmal_idx order, fmal_factor **out);
+
+/** D and r of Kronecker factors. Not collective. */
 void fmal_kron_sizes(fmal_likelihood likelihood, int top, int d, int c, fmal_idx *order,
                      int *rank);
 
@@ -79,9 +92,6 @@ void fmal_factor_destroy(fmal_factor **f);
 /** D, the columns of a factor; r, its rows. */
 fmal_idx fmal_factor_order(const fmal_factor *f);
 int fmal_factor_rank(const fmal_factor *f);
-
-/** Numbers that a sample's factor is made of, for plans: d. */
-int fmal_factor_width(const fmal_factor *f);
 
 /** The instruction set that all ranks have. */
 fmal_isa fmal_factor_isa(const fmal_factor *f);

@@ -157,6 +157,15 @@ int fmal_exact_shift(double largest, fmal_idx n_addends);
  */
 int fmal_exact_bits(fmal_idx n_addends);
 
+/**
+ * 2^-e with sqrt(largest) <= 2^e, and at most 2^500.
+ *
+ * A sum of products x_i y_i is at most sqrt(sum x_i^2 sum y_i^2): from the largest sums
+ * of squares that occur, this gives each factor's share of a scale that keeps sums of
+ * products within 1. Not collective.
+ */
+double fmal_exact_down(double largest);
+
 /** acc[i] += round(x[i] 2^shift). Not collective. */
 void fmal_exact_add(int64_t *acc, const double *x, fmal_idx n, int shift);
 void fmal_exact_add_f32(int64_t *acc, const float *x, fmal_idx n, int shift);

@@ -2,8 +2,9 @@
  * Pools: features and class probabilities that a model gave, and which samples have
  * labels.
  *
- * A pool file (docs/formats.md) is what users export from their own framework. The
- * central object is fmal_pool, this rank's share of one.
+ * A pool file (docs/formats.md) is what users export from their own framework: features
+ * and logits or probabilities, or else any embeddings V with V^T V the sample's
+ * information. The central object is fmal_pool, this rank's share of one.
  *
  *     fmal_pool *pool;
  *     fmal_pool_open(ctx, "pool.h5", &pool);
@@ -26,8 +27,10 @@ typedef enum fmal_role {
 /** What a pool file holds, learnt from its header alone. A plain value. */
 typedef struct fmal_pool_info {
     fmal_idx n, labelled, excluded; /* samples; entries of the index lists */
-    int d, c;                       /* features, classes */
-    bool has_probs;                 /* /probs, not /logits */
+    int d, c;                       /* features, classes; 0 with embeddings */
+    int rows;                       /* of an embedding; 0 without embeddings */
+    fmal_idx columns;
+    bool has_probs; /* /probs, not /logits */
     bool has_labels, has_ids;
 } fmal_pool_info;
 
@@ -36,10 +39,11 @@ typedef struct fmal_pool {
     char *path;
     fmal_pool_info info;
     fmal_part part;
-    float *features; /* [part.count, d] */
-    double *probs;   /* [part.count, c], rows sum to 1 */
-    uint8_t *role;   /* [part.count], values of fmal_role */
-    int32_t *labels; /* [part.count], -1 unknown; NULL without /labels */
+    float *features;   /* [part.count, d]; NULL with embeddings */
+    double *probs;     /* [part.count, c], rows sum to 1; NULL with embeddings */
+    float *embeddings; /* [part.count, rows, columns]: V_i; NULL without */
+    uint8_t *role;     /* [part.count], values of fmal_role */
+    int32_t *labels;   /* [part.count], -1 unknown; NULL without /labels */
     char
         checksum[33]; /* of features, probabilities and roles; on any number of ranks */
 } fmal_pool;

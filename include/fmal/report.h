@@ -61,7 +61,7 @@ typedef struct fmal_picks {
     char **ids;               /* [n] or NULL */
     const double *nearest;    /* [n] distance to the nearest other pick */
     const int64_t *predicted; /* [c] picks by predicted class */
-    int c;
+    int c;                    /* 0: classes are not known */
     fmal_idx pool_n;
     int64_t seed;
 } fmal_picks;

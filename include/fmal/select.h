@@ -66,6 +66,11 @@ fmal_status fmal_select_plan_make(const fmal_select_options *options, fmal_idx n
                                   fmal_idx labelled, fmal_idx excluded, int d, int c,
                                   int ranks, fmal_select_plan *plan);
 
+/** The same for dense factors of r rows and `order` columns. */
+fmal_status fmal_select_plan_dense(const fmal_select_options *options, fmal_idx n,
+                                   fmal_idx labelled, fmal_idx excluded, int r,
+                                   fmal_idx order, int ranks, fmal_select_plan *plan);
+
 /** A selection in progress. Opaque: see src/select/select_impl.h. */
 typedef struct fmal_selector fmal_selector;
 

@@ -30,8 +30,12 @@ typedef struct fmal_query {
     const fmal_part *part;
     const float *features; /* [part->count, d] */
     const double *probs;   /* [part->count, c] */
-    const uint8_t *role;   /* [part->count], values of fmal_role */
+    const float
+        *embeddings;     /* [part->count, rows, columns] in place of both, or NULL */
+    const uint8_t *role; /* [part->count], values of fmal_role */
     int d, c;
+    int rows;
+    fmal_idx columns;
     fmal_select_options options; /* batch, and what the strategy honours */
     uint64_t seed;
     uint32_t round; /* keys random picks with the seed */
@@ -60,6 +64,7 @@ typedef struct fmal_strategy {
                                    --seed; ended by NULL */
     bool searches; /* by Fisher information: fmal_select_plan_make applies */
     fmal_likelihood likelihood; /* of its factors, if so */
+    bool takes_embeddings;      /* in place of features and probabilities */
     fmal_status (*pick)(const fmal_query *query, fmal_batch *out);
 } fmal_strategy;
 

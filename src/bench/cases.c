@@ -20,11 +20,13 @@ static fmal_bench_result row(const char *what, double seconds, double amount,
 
 static fmal_status run_gemm(const fmal_bench_setup *s, fmal_bench_result *rows, int *n)
 {
-    double flops = fmal_bench_dgemm(s);
-
-    rows[0] = (fmal_bench_result){ .what = "DGEMM, one a rank", .rate = flops };
-    snprintf(rows[0].sizes, sizeof rows[0].sizes, "order 1536");
-    *n = 1;
+    rows[0] =
+        (fmal_bench_result){ .what = "DGEMM, one a rank", .rate = fmal_bench_dgemm(s) };
+    rows[1] =
+        (fmal_bench_result){ .what = "DSYRK, one a rank", .rate = fmal_bench_dsyrk(s) };
+    for (int i = 0; i < 2; i++)
+        snprintf(rows[i].sizes, sizeof rows[i].sizes, "order 1536");
+    *n = 2;
     return FMAL_OK;
 }
 
@@ -202,17 +204,31 @@ static fmal_status run_engine(const fmal_bench_setup *s, fmal_bench_result *rows
     return st;
 }
 
+static const fmal_strategy *find_strategy(const char *name)
+{
+    for (int i = 0; i < fmal_strategy_count(); i++)
+        if (strcmp(fmal_strategy_at(i)->name, name) == 0)
+            return fmal_strategy_at(i);
+    return NULL;
+}
+
 static fmal_status run_select(const fmal_bench_setup *s, fmal_bench_result *rows,
                               int *n)
 {
+    static const struct {
+        fmal_phase phase;
+        const char *what;
+    } parts[] = {
+        { FMAL_PHASE_FISHER, "of it F of the pool" },
+        { FMAL_PHASE_REFRESH, "of it A, E, G, B afresh" },
+        { FMAL_PHASE_STEP, "of it candidate passes" },
+        { FMAL_PHASE_UPDATE, "of it A and E in steps" },
+    };
     made_pool pool;
     fmal_batch batch = { 0 };
+    fmal_phases phases = { 0 };
+    double limit = fmal_bench_dgemm(s);
     fmal_status st = made_create(s, &pool);
-    const fmal_strategy *bait = NULL;
-
-    for (int i = 0; i < fmal_strategy_count(); i++)
-        if (strcmp(fmal_strategy_at(i)->name, "bait") == 0)
-            bait = fmal_strategy_at(i);
     fmal_query query = { .ctx = s->ctx,
                          .part = &pool.part,
                          .features = pool.features,
@@ -221,22 +237,26 @@ static fmal_status run_select(const fmal_bench_setup *s, fmal_bench_result *rows
                          .d = s->d,
                          .c = s->c,
                          .options = { .batch = s->batch, .lambda = 1, .oversample = 2 },
-                         .seed = s->seed };
+                         .seed = s->seed,
+                         .phases = &phases };
     double began = fmal_now();
+
     if (st == FMAL_OK)
-        st = fmal_strategy_pick(bait, &query, &batch);
+        st = fmal_strategy_pick(find_strategy("bait"), &query, &batch);
     double seconds = fmal_spread_of(s->ctx, fmal_now() - began).max;
     rows[0] = row("select --strategy bait, whole", seconds, 0, false, NULL, 0);
     snprintf(rows[0].sizes, sizeof rows[0].sizes,
              "n %" PRId64 ", d %d, c %d, k %" PRId64, s->n, s->d, s->c, s->batch);
-    *n = 1;
+    for (int i = 0; i < FMAL_COUNT(parts); i++)
+        rows[1 + i] = phase_row(s, &phases, parts[i].phase, parts[i].what, 1, limit);
+    *n = 1 + FMAL_COUNT(parts);
     fmal_batch_clear(&batch);
     made_clear(&pool);
     return st;
 }
 
 const fmal_bench_case fmal_bench_cases[] = {
-    { "gemm", "DGEMM of each rank, the limit of the engine", run_gemm },
+    { "gemm", "DGEMM and DSYRK of each rank, the limits of the engine", run_gemm },
     { "triad", "memory bandwidth of each rank", run_triad },
     { "allreduce", "sums over ranks", run_allreduce },
     { "cholesky", "inverse of a distributed matrix of order D", run_cholesky },

@@ -2,6 +2,7 @@
 #include "fmal/clock.h"
 #include "fmal/mem.h"
 
+#include <cblas.h>
 #include <stdlib.h>
 
 static int ascending(const void *a, const void *b)
@@ -69,6 +70,14 @@ static void gemm(void *arg)
               x->b, GEMM_ORDER, 0, x->c, GEMM_ORDER);
 }
 
+static void syrk(void *arg)
+{
+    arrays *x = arg;
+
+    cblas_dsyrk(CblasRowMajor, CblasLower, CblasNoTrans, GEMM_ORDER, GEMM_ORDER, 1,
+                x->a, GEMM_ORDER, 0, x->c, GEMM_ORDER);
+}
+
 static void triad(void *arg)
 {
     arrays *x = arg;
@@ -93,6 +102,12 @@ double fmal_bench_dgemm(const fmal_bench_setup *setup)
 {
     return rate(setup, gemm, (fmal_idx) GEMM_ORDER * GEMM_ORDER,
                 2.0 * GEMM_ORDER * GEMM_ORDER * GEMM_ORDER);
+}
+
+double fmal_bench_dsyrk(const fmal_bench_setup *setup)
+{
+    return rate(setup, syrk, (fmal_idx) GEMM_ORDER * GEMM_ORDER,
+                1.0 * GEMM_ORDER * GEMM_ORDER * (GEMM_ORDER + 1));
 }
 
 double fmal_bench_triad(const fmal_bench_setup *setup)

@@ -11,6 +11,7 @@ double fmal_bench_time(const fmal_bench_setup *setup, void (*work)(void *arg),
 
 /* Rates of all ranks together, all working at once. Collective; 0 if out of memory. */
 double fmal_bench_dgemm(const fmal_bench_setup *setup);
+double fmal_bench_dsyrk(const fmal_bench_setup *setup);
 double fmal_bench_triad(const fmal_bench_setup *setup);
 
 #endif

@@ -136,9 +136,13 @@ static fmal_status show_pool(sheet *s, const char *path)
     say(s, "file", "%s", path);
     say(s, "kind", "pool");
     say_number(s, "samples", info.n);
-    say_number(s, "features", info.d);
-    say_number(s, "classes", info.c);
-    say(s, "outputs", "%s", info.has_probs ? "probabilities" : "logits");
+    if (info.rows > 0) {
+        say(s, "embeddings", "%d x %" PRId64, info.rows, info.columns);
+    } else {
+        say_number(s, "features", info.d);
+        say_number(s, "classes", info.c);
+        say(s, "outputs", "%s", info.has_probs ? "probabilities" : "logits");
+    }
     say_number(s, "labelled", info.labelled);
     say_number(s, "excluded", info.excluded);
     say_number(s, "candidates", info.n - info.labelled - info.excluded);
@@ -277,6 +281,8 @@ static fmal_status show_file(sheet *s, const char *path)
     FMAL_TRY(fmal_h5_open(path, &h));
     bool stamped = fmal_h5_get_text(h, "/", "schema", schema, sizeof schema) == FMAL_OK;
     fmal_h5_info_of(h, "/features", &features);
+    if (!features.exists)
+        fmal_h5_info_of(h, "/embeddings", &features);
     fmal_h5_close(&h);
     for (int i = 0; stamped && i < FMAL_COUNT(kinds); i++)
         if (strcmp(schema, kinds[i].schema) == 0)

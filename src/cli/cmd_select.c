@@ -202,6 +202,21 @@ static fmal_status check_outputs(const job *j)
     return fmal_agree_root(ctx, ctx->rank == 0 ? check_names(j) : FMAL_OK);
 }
 
+static void print_pool(const fmal_pool_info *info, fmal_idx batch)
+{
+    char what[96];
+
+    if (info->rows > 0)
+        snprintf(what, sizeof what, "embeddings=%dx%" PRId64, info->rows,
+                 info->columns);
+    else
+        snprintf(what, sizeof what, "features=%d classes=%d", info->d, info->c);
+    fmal_log(FMAL_LOG_INFO, "plan",
+             "samples=%" PRId64 " %s labelled=%" PRId64 " excluded=%" PRId64
+             " batch=%" PRId64,
+             info->n, what, info->labelled, info->excluded, batch);
+}
+
 static void print_search(const fmal_select_plan *p)
 {
     char a[32], b[32], d[32], all[32];
@@ -231,12 +246,14 @@ static fmal_status plan(job *j)
         st = fmal_pool_look(j->o->pool, &info);
     FMAL_TRY(fmal_agree_root(ctx, st));
     fmal_bcast(ctx, &info, sizeof info, 0);
-    fmal_log(FMAL_LOG_INFO, "plan",
-             "samples=%" PRId64 " features=%d classes=%d labelled=%" PRId64
-             " excluded=%" PRId64 " batch=%" PRId64,
-             info.n, info.d, info.c, info.labelled, info.excluded, j->select.batch);
-    FMAL_TRY(fmal_select_plan_make(&j->select, info.n, info.labelled, info.excluded,
-                                   info.d, info.c, ctx->size, &p));
+    print_pool(&info, j->select.batch);
+    if (info.rows > 0)
+        FMAL_TRY(fmal_select_plan_dense(&j->select, info.n, info.labelled,
+                                        info.excluded, info.rows, info.columns,
+                                        ctx->size, &p));
+    else
+        FMAL_TRY(fmal_select_plan_make(&j->select, info.n, info.labelled, info.excluded,
+                                       info.d, info.c, ctx->size, &p));
     if (!j->strategy->searches) {
         char all[32];
 
@@ -289,14 +306,22 @@ static void gathered_clear(gathered *g, fmal_idx n)
     fmal_free(&g->predicted);
 }
 
+/* Numbers that stand for a sample in distances: features, or the embedding. */
+static int width_of(const fmal_pool *pool)
+{
+    return pool->embeddings ? (int) (pool->info.rows * pool->info.columns)
+                            : pool->info.d;
+}
+
 /* Rows of the picked samples, to the root. Collective. */
 static fmal_status gather_picks(const job *j, const fmal_batch *batch, gathered *g)
 {
     const fmal_ctx *ctx = &j->c->ctx;
     const fmal_pool *pool = j->pool;
+    const float *rows = pool->embeddings ? pool->embeddings : pool->features;
     fmal_idx n = ctx->rank == 0 ? batch->n : 0;
-    size_t d = (size_t) pool->info.d, c = (size_t) pool->info.c;
-    fmal_status st = FMAL_ALLOC(&g->features, n * pool->info.d);
+    size_t d = (size_t) width_of(pool), c = (size_t) pool->info.c;
+    fmal_status st = FMAL_ALLOC(&g->features, n * width_of(pool));
 
     if (st == FMAL_OK)
         st = FMAL_ALLOC(&g->probs, n * pool->info.c);
@@ -307,10 +332,11 @@ static fmal_status gather_picks(const job *j, const fmal_batch *batch, gathered 
     if (st == FMAL_OK)
         st = FMAL_ALLOC(&g->predicted, pool->info.c);
     FMAL_TRY(fmal_agree(ctx, st));
-    FMAL_TRY(fmal_fetch_rows(ctx, &pool->part, pool->features, d * sizeof(float),
-                             batch->index, n, g->features));
-    FMAL_TRY(fmal_fetch_rows(ctx, &pool->part, pool->probs, c * sizeof(double),
-                             batch->index, n, g->probs));
+    FMAL_TRY(fmal_fetch_rows(ctx, &pool->part, rows, d * sizeof(float), batch->index, n,
+                             g->features));
+    if (pool->probs)
+        FMAL_TRY(fmal_fetch_rows(ctx, &pool->part, pool->probs, c * sizeof(double),
+                                 batch->index, n, g->probs));
     if (pool->info.has_labels)
         FMAL_TRY(fmal_fetch_rows(ctx, &pool->part, pool->labels, sizeof(int32_t),
                                  batch->index, n, g->labels));
@@ -356,6 +382,8 @@ static fmal_status print_balance(const job *j, const fmal_batch *batch,
     int c = j->pool->info.c;
     int64_t *counts = NULL;
 
+    if (!j->pool->probs)
+        return FMAL_OK;
     print_counts("picks by predicted class", g->predicted, c);
     if (!j->pool->info.has_labels)
         return FMAL_OK;
@@ -420,8 +448,9 @@ static fmal_status write_result(job *j, const fmal_batch *batch, gathered *g)
     if (j->pool->info.has_ids)
         FMAL_TRY(read_ids(j->o->pool, batch, g));
     picks.ids = g->ids;
-    FMAL_TRY(fmal_nearest_rows(g->features, batch->n, j->pool->info.d, g->nearest));
-    count_predicted(g, batch->n, j->pool->info.c);
+    FMAL_TRY(fmal_nearest_rows(g->features, batch->n, width_of(j->pool), g->nearest));
+    if (j->pool->probs)
+        count_predicted(g, batch->n, j->pool->info.c);
     FMAL_TRY(write_files(j, &picks));
     unlink(j->part);
     if (!j->o->common.json) {
@@ -475,9 +504,12 @@ static fmal_status pick(job *j, const fmal_select_state *resume, fmal_batch *bat
         .part = &pool->part,
         .features = pool->features,
         .probs = pool->probs,
+        .embeddings = pool->embeddings,
         .role = pool->role,
         .d = pool->info.d,
         .c = pool->info.c,
+        .rows = pool->info.rows,
+        .columns = pool->info.columns,
         .options = j->select,
         .seed = (uint64_t) j->o->seed,
         .keeper = { .save = save_part,

@@ -2,6 +2,7 @@
 #include "fmal/mem.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -82,24 +83,26 @@ static fmal_status same_count(fmal_h5 *h, const char *name, fmal_idx n,
 {
     if (n != samples)
         return FMAL_FAIL(FMAL_ERR_FORMAT,
-                         "%s: %s has %" PRId64 " rows, /features has %" PRId64
+                         "%s: %s has %" PRId64 " rows, the pool has %" PRId64
                          "; they must agree",
                          fmal_h5_path(h), name, n, samples);
     return FMAL_OK;
 }
 
-static fmal_status look(fmal_h5 *h, fmal_pool_info *out)
+/* Features, and what a model made of them. */
+static fmal_status look_outputs(fmal_h5 *h, fmal_pool_info *out)
 {
-    fmal_pool_info info = { 0 };
+    fmal_pool_info info = *out;
     fmal_h5_info logits;
     fmal_idx n = 0;
-    bool there;
 
     FMAL_TRY(
         look_matrix(h, "/features", "numbers [samples, features]", &info.n, &info.d));
     fmal_h5_info_of(h, "/logits", &logits);
-    if (!logits.exists)
-        fmal_h5_info_of(h, "/probs", &logits), info.has_probs = logits.exists;
+    if (!logits.exists) {
+        fmal_h5_info_of(h, "/probs", &logits);
+        info.has_probs = logits.exists;
+    }
     const char *outputs = info.has_probs ? "/probs" : "/logits";
     FMAL_TRY(
         look_matrix(h, outputs, "numbers [samples, classes] (or /probs)", &n, &info.c));
@@ -108,6 +111,40 @@ static fmal_status look(fmal_h5 *h, fmal_pool_info *out)
         return FMAL_FAIL(FMAL_ERR_FORMAT,
                          "%s: %s has one column; wanted one for each class, 2 at least",
                          fmal_h5_path(h), outputs);
+    *out = info;
+    return FMAL_OK;
+}
+
+/* Embeddings [samples, rows, columns]; nothing if there are features, or neither. */
+static fmal_status look_embeddings(fmal_h5 *h, fmal_pool_info *out)
+{
+    fmal_h5_info features, info;
+
+    fmal_h5_info_of(h, "/features", &features);
+    fmal_h5_info_of(h, "/embeddings", &info);
+    if (features.exists || !info.exists)
+        return FMAL_OK;
+    if (!is_number(&info, false) || info.ndims != 3 || info.dims[0] < 1 ||
+        info.dims[1] < 1 || info.dims[1] > MAX_WIDTH || info.dims[2] < 1 ||
+        info.dims[2] > MAX_WIDTH)
+        return refuse(h, "/embeddings", &info, "numbers [samples, rows, columns]");
+    if (info.dims[1] * info.dims[2] > INT_MAX)
+        return refuse(h, "/embeddings", &info, "fewer than 2^31 values a sample");
+    out->n = info.dims[0];
+    out->rows = (int) info.dims[1];
+    out->columns = info.dims[2];
+    return FMAL_OK;
+}
+
+static fmal_status look(fmal_h5 *h, fmal_pool_info *out)
+{
+    fmal_pool_info info = { 0 };
+    fmal_idx n = 0;
+    bool there;
+
+    FMAL_TRY(look_embeddings(h, &info));
+    if (info.rows == 0)
+        FMAL_TRY(look_outputs(h, &info));
     FMAL_TRY(look_list(h, "/labelled", false, "integer indices [labelled samples]",
                        &there, &info.labelled));
     FMAL_TRY(look_list(h, "/exclude", false, "integer indices [excluded samples]",
@@ -126,9 +163,11 @@ static fmal_status look(fmal_h5 *h, fmal_pool_info *out)
                          " samples, the pool has %" PRId64,
                          fmal_h5_path(h), info.labelled + info.excluded, info.n);
     /* Also keeps every product of sizes below 2^63. */
-    if ((double) info.n * ((double) info.d + info.c) > 1e15)
-        return FMAL_FAIL(FMAL_ERR_FORMAT, "%s: %" PRId64 " x %d values fit no memory",
-                         fmal_h5_path(h), info.n, info.d + info.c);
+    double width =
+        (double) info.d + info.c + (double) info.rows * (double) info.columns;
+    if ((double) info.n * width > 1e15)
+        return FMAL_FAIL(FMAL_ERR_FORMAT, "%s: %" PRId64 " x %.0f values fit no memory",
+                         fmal_h5_path(h), info.n, width);
     *out = info;
     return FMAL_OK;
 }
@@ -161,7 +200,7 @@ void fmal_softmax(const float *logits, fmal_idx n, int c, double *probs)
 }
 
 static fmal_status check_finite(const fmal_pool *pool, const char *name, const float *x,
-                                int width)
+                                fmal_idx width)
 {
     for (fmal_idx i = 0; i < pool->part.count * width; i++)
         if (!isfinite(x[i]))
@@ -171,6 +210,17 @@ static fmal_status check_finite(const fmal_pool *pool, const char *name, const f
                              pool->path, name, pool->part.first + i / width, i % width,
                              isnan(x[i]) ? "NaN" : "infinite");
     return FMAL_OK;
+}
+
+static fmal_status read_embeddings(fmal_pool *pool, fmal_h5 *h, const fmal_ctx *ctx)
+{
+    fmal_idx width = pool->info.rows * pool->info.columns;
+    fmal_status st = FMAL_ALLOC(&pool->embeddings, pool->part.count * width);
+
+    FMAL_TRY(fmal_agree(ctx, st));
+    FMAL_TRY(fmal_h5_read_rows(h, "/embeddings", FMAL_F32, pool->part.first,
+                               pool->part.count, pool->embeddings));
+    return fmal_agree(ctx, check_finite(pool, "/embeddings", pool->embeddings, width));
 }
 
 static fmal_status read_features(fmal_pool *pool, fmal_h5 *h, const fmal_ctx *ctx)
@@ -287,8 +337,14 @@ static fmal_status sum_pool(fmal_pool *pool, const fmal_ctx *ctx)
     const fmal_part *part = &pool->part;
     char sums[3][33];
 
-    FMAL_TRY(fmal_checksum_rows(ctx, part, pool->features,
-                                sizeof(float) * (size_t) pool->info.d, sums[0]));
+    if (pool->embeddings)
+        FMAL_TRY(fmal_checksum_rows(ctx, part, pool->embeddings,
+                                    sizeof(float) * (size_t) pool->info.rows *
+                                        (size_t) pool->info.columns,
+                                    sums[0]));
+    else
+        FMAL_TRY(fmal_checksum_rows(ctx, part, pool->features,
+                                    sizeof(float) * (size_t) pool->info.d, sums[0]));
     FMAL_TRY(fmal_checksum_rows(ctx, part, pool->probs,
                                 sizeof(double) * (size_t) pool->info.c, sums[1]));
     FMAL_TRY(fmal_checksum_rows(ctx, part, pool->role, 1, sums[2]));
@@ -317,9 +373,11 @@ fmal_status fmal_pool_open(const fmal_ctx *ctx, const char *path, fmal_pool **ou
     }
     if ((st = fmal_agree(ctx, st)) == FMAL_OK)
         st = fmal_h5_open_all(ctx, path, &h);
-    if (st == FMAL_OK)
+    if (st == FMAL_OK && info.rows > 0)
+        st = read_embeddings(pool, h, ctx);
+    if (st == FMAL_OK && info.rows == 0)
         st = read_features(pool, h, ctx);
-    if (st == FMAL_OK)
+    if (st == FMAL_OK && info.rows == 0)
         st = read_probs(pool, h, ctx);
     if (st == FMAL_OK)
         st = read_roles(pool, h, ctx, "/labelled", info.labelled, FMAL_LABELLED);
@@ -344,6 +402,7 @@ void fmal_pool_close(fmal_pool **pool)
     fmal_free(&(*pool)->path);
     fmal_free(&(*pool)->features);
     fmal_free(&(*pool)->probs);
+    fmal_free(&(*pool)->embeddings);
     fmal_free(&(*pool)->role);
     fmal_free(&(*pool)->labels);
     fmal_free(pool);

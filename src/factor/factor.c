@@ -19,11 +19,6 @@ int fmal_factor_rank(const fmal_factor *f)
     return f->rank;
 }
 
-int fmal_factor_width(const fmal_factor *f)
-{
-    return f->width;
-}
-
 fmal_isa fmal_factor_isa(const fmal_factor *f)
 {
     return f->isa;

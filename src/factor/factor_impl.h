@@ -28,7 +28,7 @@ struct fmal_factor {
     fmal_part part;
     fmal_isa isa; /* the lowest of all ranks */
     fmal_idx order;
-    int rank, width;
+    int rank;
     void *own; /* the form's data */
 };
 

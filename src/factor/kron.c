@@ -476,7 +476,6 @@ static fmal_status kron_create(const fmal_ctx *ctx, const fmal_part *part,
     }
     *own = *given;
     *f = (fmal_factor){ .ops = &kron_ops, .ctx = *ctx, .part = *part, .own = own };
-    f->width = own->d;
     fmal_kron_sizes(own->likelihood, own->top, own->d, own->c, &f->order, &f->rank);
     st = FMAL_ALLOC(&own->sample, own->d + own->c);
     if (st == FMAL_OK)

@@ -154,12 +154,8 @@ static void find_scales(gram_job *job)
                 job->down[e] = job->bound[e];
     }
     fmal_max_f64(&job->f->ctx, job->down, entries);
-    for (fmal_idx e = 0; e < entries; e++) {
-        int exponent = 0;
-
-        frexp(sqrt(job->down[e]), &exponent);
-        job->down[e] = ldexp(1, exponent > -500 ? -exponent : 500);
-    }
+    for (fmal_idx e = 0; e < entries; e++)
+        job->down[e] = fmal_exact_down(job->down[e]);
     job->bits = fmal_exact_bits(part->blocks);
 }
 

@@ -24,6 +24,14 @@ int fmal_exact_shift(double largest, fmal_idx n_addends)
     return shift < -1000 ? -1000 : shift;
 }
 
+double fmal_exact_down(double largest)
+{
+    int exponent = 0;
+
+    frexp(sqrt(largest), &exponent);
+    return ldexp(1, exponent > -500 ? -exponent : 500);
+}
+
 void fmal_exact_add(int64_t *acc, const double *x, fmal_idx n, int shift)
 {
     double scale = ldexp(1, shift);

@@ -16,7 +16,8 @@ struct fmal_events {
     int64_t bytes;
 };
 
-/* Cut what lies beyond `keep`; a file that is shorter, since someone cut it, stays so. */
+/* Cut what lies beyond `keep`; a file that is shorter, since someone cut it, stays so.
+ */
 static fmal_status open_alone(fmal_events *e, int64_t keep)
 {
     struct stat about;

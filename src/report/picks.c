@@ -46,7 +46,8 @@ static fmal_status write_arrays(fmal_h5 *h, const fmal_picks *p)
     FMAL_TRY(fmal_h5_write(h, &index, p->batch->index));
     FMAL_TRY(fmal_h5_write(h, &score, p->batch->score));
     FMAL_TRY(fmal_h5_write(h, &nearest, p->nearest));
-    FMAL_TRY(fmal_h5_write(h, &predicted, p->predicted));
+    if (p->c > 0)
+        FMAL_TRY(fmal_h5_write(h, &predicted, p->predicted));
     return p->ids ? fmal_h5_write(h, &ids, p->ids) : FMAL_OK;
 }
 

@@ -70,16 +70,17 @@ static fmal_status choose_grid(fmal_select_plan *p, int ranks)
     return FMAL_OK;
 }
 
-fmal_status fmal_select_plan_make(const fmal_select_options *o, fmal_idx n,
-                                  fmal_idx labelled, fmal_idx excluded, int d, int c,
-                                  int ranks, fmal_select_plan *plan)
+fmal_status fmal_plan_steps(const fmal_select_options *o, fmal_idx n, fmal_idx labelled,
+                            fmal_idx excluded, fmal_idx order, int rank, int ranks,
+                            fmal_select_plan *plan)
 {
     fmal_select_plan p = { .n = n,
                            .candidates = n - labelled - excluded,
                            .labelled = labelled,
+                           .order = order,
+                           .rank = rank,
                            .grid_rows = o->grid_rows,
                            .grid_cols = o->grid_cols };
-    double share = largest_share(n, ranks);
 
     if (o->batch < 1 || o->batch > p.candidates)
         return FMAL_FAIL(FMAL_ERR_ARG,
@@ -87,15 +88,50 @@ fmal_status fmal_select_plan_make(const fmal_select_options *o, fmal_idx n,
                          " candidates (%" PRId64 " samples, %" PRId64
                          " labelled, %" PRId64 " excluded)",
                          o->batch, p.candidates, n, labelled, excluded);
-    if (o->likelihood == FMAL_LIKELIHOOD_TOPC && o->topc > c)
-        return FMAL_FAIL(FMAL_ERR_ARG, "--topc %d: there are %d classes", o->topc, c);
-    fmal_kron_sizes(o->likelihood, o->topc, d, c, &p.order, &p.rank);
     FMAL_TRY(choose_grid(&p, ranks));
     p.forward = o->top ? o->batch : forward_steps(o, p.candidates);
     p.backward = p.forward - o->batch;
+    *plan = p;
+    return FMAL_OK;
+}
+
+fmal_status fmal_select_plan_make(const fmal_select_options *o, fmal_idx n,
+                                  fmal_idx labelled, fmal_idx excluded, int d, int c,
+                                  int ranks, fmal_select_plan *plan)
+{
+    fmal_select_plan p;
+    fmal_idx order;
+    int rank;
+    double share = largest_share(n, ranks);
+
+    if (o->likelihood == FMAL_LIKELIHOOD_TOPC && o->topc > c)
+        return FMAL_FAIL(FMAL_ERR_ARG, "--topc %d: there are %d classes", o->topc, c);
+    fmal_kron_sizes(o->likelihood, o->topc, d, c, &order, &rank);
+    FMAL_TRY(fmal_plan_steps(o, n, labelled, excluded, order, rank, ranks, &p));
     p.bytes_pool = share * (4.0 * d + 12.0 * c + 2);
     p.bytes_matrices = matrix_bytes(&p);
     p.bytes_candidates = candidate_bytes(&p, least(share, (double) p.candidates), d);
+    p.bytes = p.bytes_pool + p.bytes_matrices + p.bytes_candidates;
+    *plan = p;
+    return FMAL_OK;
+}
+
+fmal_status fmal_select_plan_dense(const fmal_select_options *o, fmal_idx n,
+                                   fmal_idx labelled, fmal_idx excluded, int r,
+                                   fmal_idx order, int ranks, fmal_select_plan *plan)
+{
+    fmal_select_plan p;
+    double share = largest_share(n, ranks), rows = (double) FMAL_BLOCK * r;
+    double columns = 256; /* of a matrix at a time: src/factor/dense.c */
+
+    FMAL_TRY(fmal_plan_steps(o, n, labelled, excluded, order, r, ranks, &p));
+    p.bytes_pool = share * (4.0 * r * (double) order + 2);
+    p.bytes_matrices = matrix_bytes(&p);
+    p.bytes_candidates =
+        least(share, (double) p.candidates) *
+            (8.0 * r * (r + 1) + 9 + 2 * sizeof(fmal_idx)) +
+        8 * (2 * rows * (double) order + 2 * r * ((double) order + rows) +
+             3 * columns * ((double) order + rows));
     p.bytes = p.bytes_pool + p.bytes_matrices + p.bytes_candidates;
     *plan = p;
     return FMAL_OK;

@@ -66,6 +66,11 @@ fmal_status fmal_inverse_refresh(fmal_inverse *inv);
 fmal_status fmal_inverse_step(fmal_inverse *inv, const fmal_factor *factor,
                               fmal_idx index_g, double scale, double sign);
 
+/* A plan without its bytes: all but those follows from order and rank. */
+fmal_status fmal_plan_steps(const fmal_select_options *options, fmal_idx n,
+                            fmal_idx labelled, fmal_idx excluded, fmal_idx order,
+                            int rank, int ranks, fmal_select_plan *plan);
+
 /* Steps whose low-rank terms wait before they are folded in, for factors of rank r. */
 int fmal_pending_steps(int r);
 

@@ -15,7 +15,6 @@
 #include "fmal/log.h"
 #include "fmal/mem.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -316,17 +315,15 @@ static fmal_status allocate_state(fmal_selector *s)
 static fmal_status make_plan(fmal_selector *s)
 {
     const fmal_problem *problem = &s->problem;
-    int d = fmal_factor_width(problem->factor);
-    int blocks = (int) (fmal_factor_order(problem->factor) / d);
     int64_t roles[3] = { 0 };
 
     for (fmal_idx i = 0; i < problem->part->count; i++)
         roles[problem->role[i]]++;
     fmal_sum_i64(problem->ctx, roles, 3);
-    FMAL_TRY(fmal_select_plan_make(&s->options, problem->part->n, roles[FMAL_LABELLED],
-                                   roles[FMAL_EXCLUDED], d, blocks > 1 ? blocks : 2,
-                                   problem->ctx->size, &s->plan));
-    assert(s->plan.order == fmal_factor_order(problem->factor)); /* the likelihood's */
+    FMAL_TRY(fmal_plan_steps(&s->options, problem->part->n, roles[FMAL_LABELLED],
+                             roles[FMAL_EXCLUDED], fmal_factor_order(problem->factor),
+                             fmal_factor_rank(problem->factor), problem->ctx->size,
+                             &s->plan));
     s->scale = s->options.top ? 1
                               : sqrt((double) s->options.batch /
                                      (double) (s->plan.labelled + s->options.batch));

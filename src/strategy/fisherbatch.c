@@ -119,9 +119,20 @@ static fmal_status pick_kron(const fmal_query *q, fmal_likelihood likelihood,
     return st;
 }
 
+static fmal_status pick_dense(const fmal_query *q, fmal_batch *out)
+{
+    fmal_factor *factor = NULL;
+
+    FMAL_TRY(fmal_factor_dense(q->ctx, q->part, q->embeddings, q->rows, q->columns,
+                               &factor));
+    fmal_status st = run_search(q, factor, out);
+    fmal_factor_destroy(&factor);
+    return st;
+}
+
 static fmal_status pick_bait(const fmal_query *q, fmal_batch *out)
 {
-    return pick_kron(q, FMAL_LIKELIHOOD_FULL, out);
+    return q->embeddings ? pick_dense(q, out) : pick_kron(q, FMAL_LIKELIHOOD_FULL, out);
 }
 
 static fmal_status pick_topc(const fmal_query *q, fmal_batch *out)
@@ -151,6 +162,7 @@ const fmal_strategy fmal_strategy_bait = {
     .options = bait_options,
     .likelihood = FMAL_LIKELIHOOD_FULL,
     .searches = true,
+    .takes_embeddings = true,
     .pick = pick_bait,
 };
 

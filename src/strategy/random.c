@@ -36,5 +36,6 @@ const fmal_strategy fmal_strategy_random = {
     .time = "n / P",
     .memory = "8 n / P bytes",
     .options = no_options,
+    .takes_embeddings = true,
     .pick = pick,
 };

@@ -64,6 +64,12 @@ static fmal_status check_batch(const fmal_query *q)
 fmal_status fmal_strategy_pick(const fmal_strategy *strategy, const fmal_query *query,
                                fmal_batch *out)
 {
+    if (query->embeddings && !strategy->takes_embeddings)
+        return FMAL_FAIL(
+            FMAL_ERR_ARG,
+            "the strategy '%s' needs features and probabilities; the pool has "
+            "embeddings",
+            strategy->name);
     FMAL_TRY(check_batch(query));
     return strategy->pick(query, out);
 }

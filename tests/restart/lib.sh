@@ -9,6 +9,8 @@ mkdir "$dir/shm" "$dir/session"
 export OMPI_MCA_btl_vader_backing_directory=$dir/shm OMPI_MCA_orte_tmpdir_base=$dir/session
 # Once a rank is dead, mpirun need not give the others a second to say good-bye.
 export OMPI_MCA_odls_base_sigkill_timeout=0
+# Ranks that wait leave the cores to others: tests share them.
+export OMPI_MCA_mpi_yield_when_idle=1
 children=()
 cd "$dir"
 
@@ -120,6 +122,11 @@ job_ended() {
 
 log_has() { # text
     grep -qF -- "$1" log
+}
+
+# Whether a process has ended, though nobody may have asked for its exit code yet.
+has_ended() { # number
+    ! grep -q '^State:[[:space:]]*[^ZX]' "/proc/$1/status" 2>/dev/null
 }
 
 # Numbers of the processes of the job's ranks.

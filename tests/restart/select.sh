@@ -16,7 +16,7 @@ choose() { # ranks OUTPUT options...
 
 # Numbers and words of a picks file, less what names the file and the command.
 picked() { # FILE
-    "$FMAL" inspect "$1" | grep -vE '^(file|command|  output|  checkpoint-)'
+    "$FMAL" inspect "$1" | grep -vE '^(file|command|  output|  (checkpoint-|log-level))'
 }
 
 same_picks() { # OUTPUT OUTPUT

@@ -7,8 +7,9 @@ need_hooks
 
 # Trainings of a second or two, and a selection of 360 steps.
 make_data set data.h5 1 700 200
-options=(--data data.h5 --hidden 64 --initial 300 --batch 90 --oversample 3 --rounds 1
-    --epochs 4000 --train-accuracy 2 --learning-rate 0.0003 --checkpoint-every 0)
+options=(--data data.h5 --hidden 256 --initial 300 --batch 90 --oversample 3 --rounds 1
+    --epochs 600 --train-accuracy 2 --learning-rate 0.0003 --train-batch 300
+    --micro-batch 150 --checkpoint-every 0)
 plain=(run --run whole "${options[@]}")
 launch 2 "${plain[@]}"
 expect_rc 0 "the whole run"
@@ -18,7 +19,7 @@ run=(run --run cut "${options[@]}")
 go() { # what the log says then, options...
     start 2 "${run[@]}" "${@:2}"
     await "'$1' in the log" log_has "$1"
-    sleep 0.3
+    sleep 0.1
 }
 
 expect_stop() { # reason

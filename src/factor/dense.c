@@ -1,0 +1,378 @@
+/*
+ * The dense form: V_i [r, D] given as numbers, any per-sample factor whose V_i^T V_i is
+ * the sample's Fisher information.
+ *
+ * Nothing is known of the rows, so every pass costs n r D numbers read: sums are
+ * products of a block's rows with themselves, first values one product of the rows with
+ * A.
+ */
+#include "factor_impl.h"
+#include "fmal/mem.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { COLUMNS = 256 }; /* of a matrix at a time */
+
+typedef struct {
+    const float *v; /* [n_l, r, D], borrowed */
+    float *sample;  /* [r, D] */
+} dense;
+
+/* A panel's data. */
+typedef struct {
+    double *rows;    /* [m r, D]: the block at hand, zero in padding */
+    double *w;       /* [cols, D] */
+    double *y;       /* [m r, cols] */
+    double *part;    /* [COLUMNS, D]: columns of a matrix */
+    double *product; /* [m r, COLUMNS] */
+} panel_data;
+
+static void dense_destroy(fmal_factor *f)
+{
+    dense *own = f->own;
+
+    if (!own)
+        return;
+    fmal_free(&own->sample);
+    fmal_free(&f->own);
+}
+
+static void dense_row(const fmal_factor *f, fmal_idx index_g, double *v)
+{
+    dense *own = f->own;
+    int owner = fmal_part_owner(&f->part, index_g);
+    fmal_idx count = f->rank * f->order;
+
+    if (f->ctx.rank == owner)
+        memcpy(own->sample, own->v + (index_g - f->part.first) * count,
+               sizeof(float) * (size_t) count);
+    fmal_bcast(&f->ctx, own->sample, sizeof(float) * (size_t) count, owner);
+    for (fmal_idx i = 0; i < count; i++)
+        v[i] = own->sample[i];
+}
+
+/* ---- Sums ---- */
+
+typedef struct {
+    const fmal_factor *f;
+    const uint8_t *take;
+    double *rows;    /* [m r, D]: rows of the block's taken samples */
+    double *bound;   /* [D]: one block's sum of squares */
+    double *down;    /* [D]: 2^-e with sqrt(largest block sum) <= 2^e */
+    double *partial; /* [COLUMNS, D] */
+    int64_t *sum;    /* [COLUMNS, D] */
+} gram_job;
+
+static void job_clear(gram_job *job)
+{
+    fmal_free(&job->rows);
+    fmal_free(&job->bound);
+    fmal_free(&job->down);
+    fmal_free(&job->partial);
+    fmal_free(&job->sum);
+}
+
+static fmal_status job_init(gram_job *job, const fmal_factor *f, const uint8_t *take)
+{
+    fmal_idx order = f->order;
+
+    memset(job, 0, sizeof *job);
+    job->f = f;
+    job->take = take;
+    FMAL_TRY(FMAL_ALLOC(&job->rows, f->part.block * f->rank * order));
+    FMAL_TRY(FMAL_ALLOC(&job->bound, order));
+    FMAL_TRY(FMAL_ALLOC(&job->down, order));
+    FMAL_TRY(FMAL_ALLOC(&job->partial, COLUMNS * order));
+    return FMAL_ALLOC(&job->sum, COLUMNS * order);
+}
+
+/* Rows of block b's taken samples; returns the number of rows. */
+static int gather_taken(gram_job *job, fmal_idx b)
+{
+    const fmal_factor *f = job->f;
+    fmal_idx first = b * f->part.block, count = f->rank * f->order;
+    int samples = fmal_part_block_rows(&f->part, b);
+    double *to = job->rows;
+
+    for (fmal_idx i = first; i < first + samples; i++)
+        for (fmal_idx e = 0; job->take[i] && e < count; e++)
+            *to++ = ((const dense *) f->own)->v[i * count + e];
+    return (int) ((to - job->rows) / f->order);
+}
+
+static void find_scales(gram_job *job)
+{
+    const fmal_factor *f = job->f;
+
+    for (fmal_idx b = 0; b < f->part.block_count; b++) {
+        int rows = gather_taken(job, b);
+
+        memset(job->bound, 0, sizeof(double) * (size_t) f->order);
+        for (int i = 0; i < rows; i++)
+            for (fmal_idx j = 0; j < f->order; j++)
+                job->bound[j] +=
+                    job->rows[i * f->order + j] * job->rows[i * f->order + j];
+        for (fmal_idx j = 0; j < f->order; j++)
+            if (job->bound[j] > job->down[j])
+                job->down[j] = job->bound[j];
+    }
+    fmal_max_f64(&f->ctx, job->down, f->order);
+    for (fmal_idx j = 0; j < f->order; j++)
+        job->down[j] = fmal_exact_down(job->down[j]);
+}
+
+/* Add block b's columns [first, first + cols) of V^T V, rows up to them. */
+static void add_block(gram_job *job, fmal_idx b, int first, int cols, double unit,
+                      double *flops)
+{
+    int order = (int) job->f->order, rows = gather_taken(job, b), last = first + cols;
+
+    if (rows == 0)
+        return;
+    fmal_gemm(true, false, cols, last, rows, 1, job->rows + first, order, job->rows,
+              order, 0, job->partial, last);
+    for (int j = 0; j < cols; j++)
+        for (int i = 0; i <= first + j; i++)
+            job->sum[(size_t) j * (size_t) last + (size_t) i] +=
+                llrint(job->partial[(size_t) j * (size_t) last + (size_t) i] *
+                       job->down[first + j] * job->down[i] * unit);
+    if (flops)
+        *flops += 2.0 * cols * last * rows;
+}
+
+static void put_columns(const gram_job *job, int first, int cols, double unit,
+                        double weight, fmal_dmat *out)
+{
+    int last = first + cols;
+
+    for (int j = 0; j < cols && out->grid->inside; j++)
+        for (int i = 0; i <= first + j; i++) {
+            double x =
+                weight * ((double) job->sum[(size_t) j * (size_t) last + (size_t) i] /
+                          unit / job->down[first + j] / job->down[i]);
+
+            fmal_dmat_add_at(out, i, first + j, x);
+            if (i != first + j)
+                fmal_dmat_add_at(out, first + j, i, x);
+        }
+}
+
+static fmal_status dense_gram(const fmal_factor *f, const uint8_t *take, double weight,
+                              fmal_dmat *out, double *flops)
+{
+    gram_job job;
+    double unit = ldexp(1, fmal_exact_bits(f->part.blocks));
+    fmal_status st = fmal_agree(&f->ctx, job_init(&job, f, take));
+
+    if (st == FMAL_OK)
+        find_scales(&job);
+    for (int first = 0; st == FMAL_OK && first < f->order; first += COLUMNS) {
+        int cols = (int) (f->order - first < COLUMNS ? f->order - first : COLUMNS);
+        fmal_idx entries = (fmal_idx) cols * (first + cols);
+
+        memset(job.sum, 0, sizeof(int64_t) * (size_t) entries);
+        for (fmal_idx b = 0; b < f->part.block_count; b++)
+            add_block(&job, b, first, cols, unit, flops);
+        fmal_sum_i64(&f->ctx, job.sum, entries);
+        put_columns(&job, first, cols, unit, weight, out);
+    }
+    job_clear(&job);
+    return st;
+}
+
+/* ---- Panels ---- */
+
+static fmal_status dense_panel_open(fmal_panel *panel, int max_cols)
+{
+    const fmal_factor *f = panel->factor;
+    fmal_idx rows = f->part.block * (fmal_idx) f->rank;
+    panel_data *data = NULL;
+
+    FMAL_TRY(FMAL_ALLOC(&data, 1));
+    panel->own = data;
+    FMAL_TRY(FMAL_ALLOC(&data->rows, rows * f->order));
+    FMAL_TRY(FMAL_ALLOC(&data->w, max_cols * f->order));
+    FMAL_TRY(FMAL_ALLOC(&data->y, rows * max_cols));
+    FMAL_TRY(FMAL_ALLOC(&data->part, COLUMNS * f->order));
+    return FMAL_ALLOC(&data->product, rows * COLUMNS);
+}
+
+static void dense_panel_close(fmal_panel *panel)
+{
+    panel_data *data = panel->own;
+
+    fmal_free(&data->rows);
+    fmal_free(&data->w);
+    fmal_free(&data->y);
+    fmal_free(&data->part);
+    fmal_free(&data->product);
+    fmal_free(&panel->own);
+}
+
+/* data->rows = scaled rows of a block's slots; returns the number of slots. */
+static int gather_slots(fmal_panel *panel, fmal_idx b)
+{
+    const fmal_factor *f = panel->factor;
+    const dense *own = f->own;
+    panel_data *data = panel->own;
+    const fmal_idx *local = panel->local + panel->first_group[b] * FMAL_LANES;
+    int m = (int) (panel->first_group[b + 1] - panel->first_group[b]) * FMAL_LANES;
+    fmal_idx count = f->rank * f->order;
+
+    for (int i = 0; i < m; i++)
+        for (fmal_idx e = 0; e < count; e++)
+            data->rows[i * count + e] =
+                local[i] < 0 ? 0 : panel->scale * own->v[local[i] * count + e];
+    return m;
+}
+
+static void dense_load(fmal_panel *panel, const double *w, int cols)
+{
+    panel_data *data = panel->own;
+
+    memcpy(data->w, w, sizeof(double) * (size_t) cols * (size_t) panel->factor->order);
+}
+
+static void dense_apply(fmal_panel *panel, fmal_idx b, double *out)
+{
+    const fmal_factor *f = panel->factor;
+    panel_data *data = panel->own;
+    int r = f->rank, cols = panel->cols, order = (int) f->order;
+    int m = gather_slots(panel, b);
+
+    fmal_gemm(false, true, m * r, cols, order, 1, data->rows, order, data->w, order, 0,
+              data->y, cols);
+    for (int i = 0; i < m; i++)
+        for (int k = 0; k < r; k++)
+            for (int j = 0; j < cols; j++)
+                out[(((size_t) (i / FMAL_LANES) * (size_t) cols + (size_t) j) *
+                         (size_t) r +
+                     (size_t) k) *
+                        FMAL_LANES +
+                    (size_t) (i % FMAL_LANES)] =
+                    data->y[((size_t) i * (size_t) r + (size_t) k) * (size_t) cols +
+                            (size_t) j];
+}
+
+static double dense_apply_flops(const fmal_panel *panel)
+{
+    return 2.0 * (double) panel->groups * FMAL_LANES * panel->factor->rank *
+           (double) panel->factor->order * panel->cols;
+}
+
+/* g of a block += (rows A_J) (rows_J)^T per sample, for columns J = [first, first +
+   cols) of A in data->part. */
+static void add_columns(fmal_panel *panel, fmal_idx b, int first, int cols, double *g)
+{
+    const fmal_factor *f = panel->factor;
+    panel_data *data = panel->own;
+    int r = f->rank, order = (int) f->order, m = gather_slots(panel, b);
+    fmal_idx triangle = (fmal_idx) r * (r + 1) / 2;
+
+    fmal_gemm(false, true, m * r, cols, order, 1, data->rows, order, data->part, order,
+              0, data->product, cols);
+    for (int i = 0; i < m; i++) {
+        fmal_idx group = panel->first_group[b] + i / FMAL_LANES;
+        double *to = g + group * triangle * FMAL_LANES + i % FMAL_LANES;
+        const double *x = data->product + (size_t) i * (size_t) r * (size_t) cols;
+        const double *v = data->rows + (size_t) i * (size_t) r * (size_t) order + first;
+
+        for (int k = 0; k < r; k++)
+            for (int l = 0; l <= k; l++, to += FMAL_LANES)
+                for (int j = 0; j < cols; j++)
+                    *to +=
+                        x[k * cols + j] * v[(size_t) l * (size_t) order + (size_t) j];
+    }
+}
+
+static fmal_status dense_quadratic(fmal_panel *panel, const fmal_dmat *a,
+                                   double null_value, double *g, double *flops)
+{
+    const fmal_factor *f = panel->factor;
+    panel_data *data = panel->own;
+    int r = f->rank, order = (int) f->order;
+    size_t count =
+        (size_t) panel->groups * (size_t) (r * (r + 1) / 2) * FMAL_LANES * sizeof *g;
+
+    (void) null_value; /* nothing is known of a common null space */
+    memset(g, 0, count);
+    for (int first = 0; first < order; first += COLUMNS) {
+        int cols = order - first < COLUMNS ? order - first : COLUMNS;
+
+        fmal_dmat_get(a, 0, first, order, cols, data->part);
+        for (fmal_idx b = 0; b < panel->blocks; b++)
+            add_columns(panel, b, first, cols, g);
+    }
+    if (flops)
+        *flops += 2.0 * (double) panel->groups * FMAL_LANES * r * (double) order *
+                  (double) order;
+    return FMAL_OK;
+}
+
+static double dense_bytes(const fmal_factor *f, fmal_idx n)
+{
+    double rows = (double) f->part.block * f->rank, order = (double) f->order;
+
+    (void) n; /* samples are read where they are */
+    return 8 * (rows * order + 2 * f->rank * (order + rows) + COLUMNS * (order + rows));
+}
+
+static const fmal_factor_ops dense_ops = {
+    .name = "dense",
+    .destroy = dense_destroy,
+    .gram = dense_gram,
+    .row = dense_row,
+    .panel_open = dense_panel_open,
+    .panel_close = dense_panel_close,
+    .quadratic = dense_quadratic,
+    .load = dense_load,
+    .apply = dense_apply,
+    .apply_flops = dense_apply_flops,
+    .bytes = dense_bytes,
+};
+
+static fmal_status dense_create(const fmal_ctx *ctx, const fmal_part *part,
+                                const float *v, int r, fmal_idx order,
+                                fmal_factor **out)
+{
+    fmal_factor *f = NULL;
+    dense *own = NULL;
+
+    FMAL_TRY(FMAL_ALLOC(&f, 1));
+    fmal_status st = FMAL_ALLOC(&own, 1);
+    if (st != FMAL_OK) {
+        fmal_free(&f);
+        return st;
+    }
+    own->v = v;
+    *f = (fmal_factor){ .ops = &dense_ops,
+                        .ctx = *ctx,
+                        .part = *part,
+                        .order = order,
+                        .rank = r,
+                        .own = own };
+    st = FMAL_ALLOC(&own->sample, r * order);
+    if (st != FMAL_OK)
+        fmal_factor_destroy(&f);
+    else
+        *out = f;
+    return st;
+}
+
+fmal_status fmal_factor_dense(const fmal_ctx *ctx, const fmal_part *part,
+                              const float *v, int r, fmal_idx order, fmal_factor **out)
+{
+    fmal_factor *f = NULL;
+    double isa = -(double) fmal_isa_detect();
+    fmal_status st = fmal_agree(ctx, dense_create(ctx, part, v, r, order, &f));
+
+    if (st != FMAL_OK) {
+        fmal_factor_destroy(&f);
+        return st;
+    }
+    fmal_max_f64(ctx, &isa, 1);
+    f->isa = (fmal_isa) -isa;
+    *out = f;
+    return FMAL_OK;
+}
