@@ -155,6 +155,10 @@ void fmal_gemm(bool trans_a, bool trans_b, int m, int n, int k, double alpha,
                const double *a, int lda, const double *b, int ldb, double beta,
                double *c, int ldc);
 
+/** Flops a second that the slowest rank reaches in a product while all are at work,
+   from a few hundredths of a second; 0 if out of memory. Collective over ctx. */
+double fmal_gemm_rate(const fmal_ctx *ctx);
+
 /** Lower Cholesky factor in place, row-major [n, n], upper triangle zeroed.
     @return false if a pivot is not positive. Not collective. */
 bool fmal_cholesky(int n, double *a);

@@ -52,6 +52,7 @@ typedef struct fmal_select_plan {
     int grid_rows, grid_cols;
     double bytes_matrices, bytes_candidates, bytes_pool; /* of the fullest rank */
     double bytes;                                        /* their sum */
+    double flops; /* of the rank with most, expected: refreshes come as scores fall */
 } fmal_select_plan;
 
 /**

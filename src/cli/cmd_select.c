@@ -217,6 +217,19 @@ static void print_pool(const fmal_pool_info *info, fmal_idx batch)
              info->n, what, info->labelled, info->excluded, batch);
 }
 
+/* What is expected on this machine as it is now. Collective. */
+static void print_time(const fmal_ctx *ctx, const fmal_select_plan *p)
+{
+    /* Of what a product alone reaches; measured over whole selections. */
+    const double efficiency = 0.6;
+    double rate = fmal_gemm_rate(ctx);
+
+    if (rate > 0)
+        fmal_log(FMAL_LOG_INFO, "plan",
+                 "expected time: %.3g s (DGEMM %.1f GFLOP/s a rank)",
+                 p->flops / (efficiency * rate), rate / 1e9);
+}
+
 static void print_search(const fmal_select_plan *p)
 {
     char a[32], b[32], d[32], all[32];
@@ -262,6 +275,7 @@ static fmal_status plan(job *j)
         return check_memory(ctx, p.bytes_pool);
     }
     print_search(&p);
+    print_time(ctx, &p);
     return check_memory(ctx, p.bytes);
 }
 

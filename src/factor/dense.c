@@ -186,7 +186,7 @@ static fmal_status dense_gram(const fmal_factor *f, const uint8_t *take, double 
 static fmal_status dense_panel_open(fmal_panel *panel, int max_cols)
 {
     const fmal_factor *f = panel->factor;
-    fmal_idx rows = f->part.block * (fmal_idx) f->rank;
+    fmal_idx rows = fmal_block_slots(f) * f->rank;
     panel_data *data = NULL;
 
     FMAL_TRY(FMAL_ALLOC(&data, 1));
@@ -312,7 +312,7 @@ static fmal_status dense_quadratic(fmal_panel *panel, const fmal_dmat *a,
 
 static double dense_bytes(const fmal_factor *f, fmal_idx n)
 {
-    double rows = (double) f->part.block * f->rank, order = (double) f->order;
+    double rows = (double) fmal_block_slots(f) * f->rank, order = (double) f->order;
 
     (void) n; /* samples are read where they are */
     return 8 * (rows * order + 2 * f->rank * (order + rows) + COLUMNS * (order + rows));

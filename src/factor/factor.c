@@ -37,6 +37,11 @@ void fmal_factor_row(const fmal_factor *f, fmal_idx index_g, double *v)
 
 /* ---- Panels: which sample sits in which slot ---- */
 
+fmal_idx fmal_block_slots(const fmal_factor *f)
+{
+    return (fmal_idx) (f->part.block + FMAL_LANES - 1) / FMAL_LANES * FMAL_LANES;
+}
+
 /* Blocks of the partition that hold samples, and the groups that they need. */
 static void count_groups(fmal_panel *panel, const fmal_idx *samples, fmal_idx n)
 {

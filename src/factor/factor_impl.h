@@ -43,4 +43,7 @@ struct fmal_panel {
     void *own;
 };
 
+/* The most slots that a block takes: whole groups, whatever the size of a block. */
+fmal_idx fmal_block_slots(const fmal_factor *f);
+
 #endif

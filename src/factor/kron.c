@@ -118,7 +118,7 @@ static int pairs_at_a_time(int d, int used)
 static fmal_status kron_panel_open(fmal_panel *panel, int max_cols)
 {
     const kron *own = panel->factor->own;
-    fmal_idx d = own->d, r = panel->factor->rank, m = panel->factor->part.block;
+    fmal_idx d = own->d, r = panel->factor->rank, m = fmal_block_slots(panel->factor);
     fmal_idx used = own->used, rows = panel->groups * r * FMAL_LANES;
     panel_data *data = NULL;
 
@@ -440,7 +440,7 @@ static fmal_status kron_quadratic(fmal_panel *panel, const fmal_dmat *a,
 static double kron_bytes(const fmal_factor *f, fmal_idx n)
 {
     const kron *own = f->own;
-    double r = f->rank, d = own->d, m = f->part.block, u = own->used;
+    double r = f->rank, d = own->d, m = (double) fmal_block_slots(f), u = own->used;
 
     double chunk = pairs_at_a_time(own->d, own->used);
 

@@ -70,6 +70,23 @@ static fmal_status choose_grid(fmal_select_plan *p, int ranks)
     return FMAL_OK;
 }
 
+/*
+ * Work of the rank with most: its share of what is done per sample, and, on the grid,
+ * of what is done per matrix. Scores fall tenfold a few times in a search.
+ */
+static double total_flops(const fmal_select_plan *p, double share, double first_values,
+                          double sums, double columns)
+{
+    const double refreshes = 5;
+    double grid = p->grid_rows * p->grid_cols, order = (double) p->order, r = p->rank;
+    double samples =
+        sums + refreshes * 2 * first_values + (double) p->forward * 2 * columns * 2 * r;
+    double matrices = (refreshes + 2) * 6 * order * order * order +
+                      (double) (p->forward + p->backward) * 10 * r * order * order;
+
+    return share * samples + matrices / grid;
+}
+
 fmal_status fmal_plan_steps(const fmal_select_options *o, fmal_idx n, fmal_idx labelled,
                             fmal_idx excluded, fmal_idx order, int rank, int ranks,
                             fmal_select_plan *plan)
@@ -112,6 +129,10 @@ fmal_status fmal_select_plan_make(const fmal_select_options *o, fmal_idx n,
     p.bytes_matrices = matrix_bytes(&p);
     p.bytes_candidates = candidate_bytes(&p, least(share, (double) p.candidates), d);
     p.bytes = p.bytes_pool + p.bytes_matrices + p.bytes_candidates;
+    double blocks = (double) (order / d), used = blocks > 1 ? blocks - 1 : 1;
+    double products = (double) d * (d + 1) / 2;
+    p.flops = total_flops(&p, share, used * (used + 1) * products,
+                          blocks * (blocks + 1) * products, used * d);
     *plan = p;
     return FMAL_OK;
 }
@@ -133,6 +154,9 @@ fmal_status fmal_select_plan_dense(const fmal_select_options *o, fmal_idx n,
         8 * (2 * rows * (double) order + 2 * r * ((double) order + rows) +
              3 * columns * ((double) order + rows));
     p.bytes = p.bytes_pool + p.bytes_matrices + p.bytes_candidates;
+    p.flops =
+        total_flops(&p, share, 2.0 * r * (double) order * (double) order,
+                    2.0 * r * (double) order * (double) order, r * (double) order);
     *plan = p;
     return FMAL_OK;
 }

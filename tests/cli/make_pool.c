@@ -10,11 +10,11 @@
 
 static const char *const usage =
     "Usage: fmal_make_pool [--n N] [--d D] [--c C] [--labelled K] [--seed S]\n"
-    "                      [--compress] [changes] FILE\n"
+    "                      [--compress] [--group NAME] [changes] FILE\n"
     "\n"
     "N samples of D features, logits of a linear model of C classes, K labelled samples\n"
     "spread over the pool. The datasets are features, logits, labelled; and exclude,\n"
-    "labels, ids, probs, which --add writes. Changes, made in their order:\n"
+    "labels, ids, probs, which --add writes; all in the group. Changes, in their order:\n"
     "  --add NAME            write a dataset that pools may have (probs: no logits then)\n"
     "  --drop NAME           leave a dataset out\n"
     "  --type NAME=TYPE      f32, f64, i32, i64 (times 100, rounded) or text\n"
@@ -268,9 +268,9 @@ static void *packed(const array *a, fmal_idx count, fmal_idx stride)
     return data;
 }
 
-static void write_array(fmal_h5 *h, const array *a, bool compress)
+static void write_array(fmal_h5 *h, const array *a, const char *group, bool compress)
 {
-    char name[32];
+    char name[64];
     fmal_h5_spec spec = { .name = name,
                           .type = a->type,
                           .ndims = a->ndims,
@@ -279,7 +279,7 @@ static void write_array(fmal_h5 *h, const array *a, bool compress)
     fmal_idx count = a->rows * (a->ndims > 1 ? a->cols : 1);
     void *data = packed(a, count, a->ndims > 1 ? 1 : a->cols);
 
-    snprintf(name, sizeof name, "/%s", a->name);
+    snprintf(name, sizeof name, "%s/%s", group, a->name);
     must(fmal_h5_write(h, &spec, data));
     fmal_free(&data);
 }
@@ -288,6 +288,7 @@ int main(int argc, char **argv)
 {
     fmal_idx n = 37, d = 5, c = 3, labelled = 4;
     bool compress = false;
+    const char *group = "";
     fmal_h5 *h = NULL;
     int at = 1;
 
@@ -306,6 +307,8 @@ int main(int argc, char **argv)
             *size = atoll(argv[++at]);
         else if (strcmp(argv[at], "--seed") == 0)
             state = (uint64_t) atoll(argv[++at]);
+        else if (strcmp(argv[at], "--group") == 0)
+            group = argv[++at];
         else
             break;
     }
@@ -319,7 +322,7 @@ int main(int argc, char **argv)
     must(fmal_h5_create_image(&h));
     for (int i = 0; i < ARRAYS; i++)
         if (arrays[i].there)
-            write_array(h, &arrays[i], compress);
+            write_array(h, &arrays[i], group, compress);
     must(fmal_h5_save(h, argv[at], FMAL_SAVE_PLAIN));
     fmal_h5_close(&h);
     fmal_h5_shutdown();

@@ -11,6 +11,7 @@ export OMPI_MCA_btl_vader_backing_directory=$dir/shm OMPI_MCA_orte_tmpdir_base=$
 export OMPI_MCA_odls_base_sigkill_timeout=0
 # Ranks that wait leave the cores to others: tests share them.
 export OMPI_MCA_mpi_yield_when_idle=1
+limit=60 # seconds after which a start hangs
 children=()
 cd "$dir"
 
@@ -58,7 +59,7 @@ launch() { # ranks arguments...
     local ranks=$1
     shift
     rc=0
-    timeout 60 mpirun -np "$ranks" "$FMAL" "$@" >out 2>log </dev/null || rc=$?
+    timeout "$limit" mpirun -np "$ranks" "$FMAL" "$@" >out 2>log </dev/null || rc=$?
     [ $rc -ne 124 ] || die "hangs: fmal $*"
 }
 
