@@ -94,6 +94,24 @@ void print_overview(FILE *to)
             "stopped early with\na checkpoint: start the same command again.\n");
 }
 
+/* The indented lines of a help text are commands to try. */
+static void print_paragraphs(const char *text, FILE *to)
+{
+    bool in_code = false;
+
+    while (*text) {
+        int n = (int) strcspn(text, "\n");
+        bool is_code = strncmp(text, "  ", 2) == 0;
+
+        if (is_code != in_code)
+            fprintf(to, "%s\n", is_code ? "```sh" : "```");
+        in_code = is_code;
+        fprintf(to, "%.*s\n", is_code ? n - 2 : n, text + (is_code ? 2 : 0));
+        text += n + (text[n] == '\n');
+    }
+    fprintf(to, "%s\n", in_code ? "```\n" : "");
+}
+
 void print_markdown(FILE *to)
 {
     fmal_opt table[MAX_TABLE];
@@ -105,7 +123,8 @@ void print_markdown(FILE *to)
             "overrides the file.\n");
     for (const command *const *c = commands; *c; c++) {
         command_table(*c, table);
-        fprintf(to, "\n## `fmal %s %s`\n\n%s\n\n", (*c)->name, (*c)->usage, (*c)->text);
+        fprintf(to, "\n## `fmal %s %s`\n\n", (*c)->name, (*c)->usage);
+        print_paragraphs((*c)->text, to);
         fmal_opts_markdown(table, to);
     }
 }

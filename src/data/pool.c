@@ -34,8 +34,12 @@ static fmal_status refuse(fmal_h5 *h, const char *name, const fmal_h5_info *info
         return FMAL_FAIL(FMAL_ERR_FORMAT, "%s: dataset %s is missing; wanted %s",
                          fmal_h5_path(h), name, want);
     describe(info, there, sizeof there);
-    return FMAL_FAIL(FMAL_ERR_FORMAT, "%s: dataset %s is %s; wanted %s",
-                     fmal_h5_path(h), name, there, want);
+    bool empty = false;
+    for (int i = 0; i < info->ndims && i < FMAL_MAX_DIMS; i++)
+        empty = empty || info->dims[i] == 0;
+    return FMAL_FAIL(FMAL_ERR_FORMAT, "%s: dataset %s is %s; wanted %s%s",
+                     fmal_h5_path(h), name, there, want,
+                     empty ? ", at least 1 of each" : "");
 }
 
 /* Numbers of a width that machines have: a file may claim any. */

@@ -72,7 +72,7 @@ expect_refusal "run, from its start" 1 "out/checkpoint.h5: cannot write"
 for np in $on_ranks; do
     check "np $np: no checkpoint" test ! -e "$work/np$np/files/out/checkpoint.h5"
 done
-for file_kb in $((size / 1024 - 1)) $((size * 2 / 3 / 1024)); do
+for file_kb in $((size / 1024 - 1)) $((size * 4 / 5 / 1024)); do
     everywhere fresh "${run[@]}"
     expect_refusal "run, files up to $file_kb KiB" 1 "out/checkpoint.h5: cannot write"
     for np in $on_ranks; do
@@ -93,7 +93,7 @@ done
 # ---- A file system that is full ---------------------------------------------------------
 
 mkdir "$dir/small"
-if mount -t tmpfs -o size=32k tmpfs "$dir/small" 2>"$dir/mount.log"; then
+if mount -t tmpfs -o size=64k tmpfs "$dir/small" 2>"$dir/mount.log"; then
     trap 'umount "$dir/small"; clean_up' EXIT
     pool+=(-o "$dir/small/picks.h5")
     on_ranks=4

@@ -6,13 +6,12 @@ need h5dump
 
 golden=${FMAL_GOLDEN:-$FMAL_SOURCE/../shared/golden}
 [ -d "$golden" ] || skip "no pools with known answers in $golden (set FMAL_GOLDEN)"
-on_ranks="1 2 3 4 7"
 
 # compare POOL METHOD OPTION...: against /expected/METHOD
 compare() {
     local pool=$golden/$1.h5 expected=/expected/$2 name="$1 $2" np picks want got
     shift 2
-    accept "$name" select --quiet --pool "$pool" --strategy bait "$@" \
+    accept "$name" select --quiet --pool "$pool" "$@" \
         --batch "$(h5_attribute "$pool" "$expected/k")" \
         --lambda "$(h5_attribute "$pool" "$expected/lambda")"
     picks=$(h5_values "$pool" "$expected/picks")
@@ -27,7 +26,11 @@ compare() {
 
 for pool in iris wine fmnist_d16; do
     [ -r "$golden/$pool.h5" ] || skip "$golden/$pool.h5 is missing"
-    compare "$pool" bait
-    compare "$pool" bait-sum --labelled-fisher sum
+    on_ranks="1 2 3 4 7"
+    compare "$pool" bait --strategy bait
+    compare "$pool" bait-sum --strategy bait --labelled-fisher sum
+    on_ranks="1 3"
+    compare "$pool" bait-topc2 --strategy bait-topc --topc 2
+    compare "$pool" bait-binary --strategy bait-binary
 done
 finish

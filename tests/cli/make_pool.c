@@ -14,11 +14,14 @@ static const char *const usage =
     "\n"
     "N samples of D features, logits of a linear model of C classes, K labelled samples\n"
     "spread over the pool. The datasets are features, logits, labelled; and exclude,\n"
-    "labels, ids, probs, which --add writes; all in the group. Changes, in their order:\n"
-    "  --add NAME            write a dataset that pools may have (probs: no logits then)\n"
+    "labels, ids, probs, embeddings, which --add writes; all in the group. Changes, in\n"
+    "their order:\n"
+    "  --add NAME            write a dataset that pools may have; probs: instead of\n"
+    "                        logits; embeddings [N, 2, D]: of features and logits\n"
     "  --drop NAME           leave a dataset out\n"
     "  --type NAME=TYPE      f32, f64, i32, i64 (times 100, rounded) or text\n"
-    "  --rank NAME=R         1: the first column alone; 3: a last dimension of 1\n"
+    "  --rank NAME=R         1: the first column alone; 2: rows as they are stored;\n"
+    "                        3: a last dimension of 1\n"
     "  --rows NAME=N         the first N rows alone\n"
     "  --set NAME:ROW=X      one value, in column ROW modulo the columns\n"
     "  --fill NAME:ROW=X     a whole row\n"
@@ -33,12 +36,13 @@ typedef struct {
     fmal_type type;
     int ndims;
     fmal_idx rows, cols;
+    fmal_idx inner; /* last dimension of three, 0 for 1 */
     double *value; /* [rows, cols] */
     char **text;   /* [rows] or NULL: one for each row in place of its value */
     double factor; /* of what becomes an integer */
 } array;
 
-enum { FEATURES, LOGITS, PROBS, LABELLED, EXCLUDE, LABELS, IDS, ARRAYS };
+enum { FEATURES, LOGITS, PROBS, LABELLED, EXCLUDE, LABELS, IDS, EMBEDDINGS, ARRAYS };
 
 static array arrays[ARRAYS] = {
     { .name = "features", .there = true, .type = FMAL_F32, .ndims = 2, .factor = 100 },
@@ -48,6 +52,7 @@ static array arrays[ARRAYS] = {
     { .name = "exclude", .type = FMAL_I64, .ndims = 1, .factor = 1 },
     { .name = "labels", .type = FMAL_I32, .ndims = 1, .factor = 1 },
     { .name = "ids", .type = FMAL_STR, .ndims = 1, .factor = 1 },
+    { .name = "embeddings", .type = FMAL_F32, .ndims = 3, .factor = 100 },
 };
 
 static void fail(const char *what, const char *word)
@@ -129,6 +134,16 @@ static void make_samples(fmal_idx n, fmal_idx d, fmal_idx c)
     fmal_free(&weight);
 }
 
+static void make_embeddings(fmal_idx n, fmal_idx d)
+{
+    array *a = &arrays[EMBEDDINGS];
+
+    shape(a, n, 2 * d);
+    a->inner = d;
+    for (fmal_idx i = 0; i < n * 2 * d; i++)
+        a->value[i] = draw();
+}
+
 static void make_labelled(fmal_idx n, fmal_idx labelled)
 {
     shape(&arrays[LABELLED], labelled, 1);
@@ -204,8 +219,10 @@ static void change(const char *option, char *word)
 
     if (strcmp(option, "--add") == 0) {
         a->there = true;
-        if (a == &arrays[PROBS])
+        if (a == &arrays[PROBS] || a == &arrays[EMBEDDINGS])
             arrays[LOGITS].there = false;
+        if (a == &arrays[EMBEDDINGS])
+            arrays[FEATURES].there = false;
     } else if (strcmp(option, "--drop") == 0) {
         a->there = false;
     } else if (!value) {
@@ -271,10 +288,11 @@ static void *packed(const array *a, fmal_idx count, fmal_idx stride)
 static void write_array(fmal_h5 *h, const array *a, const char *group, bool compress)
 {
     char name[64];
+    fmal_idx inner = a->inner && a->ndims == 3 ? a->inner : 1;
     fmal_h5_spec spec = { .name = name,
                           .type = a->type,
                           .ndims = a->ndims,
-                          .dims = { a->rows, a->cols, 1 },
+                          .dims = { a->rows, a->cols / inner, inner },
                           .compress = compress };
     fmal_idx count = a->rows * (a->ndims > 1 ? a->cols : 1);
     void *data = packed(a, count, a->ndims > 1 ? 1 : a->cols);
@@ -314,6 +332,7 @@ int main(int argc, char **argv)
     }
     make_samples(n, d, c);
     make_labelled(n, labelled);
+    make_embeddings(n, d);
     for (; at + 1 < argc; at += 2)
         change(argv[at], argv[at + 1]);
     if (at + 1 != argc)

@@ -57,11 +57,15 @@ bad "features of rank 3" "/features is [1000, 5, 1] of floats" --rank features=3
 bad "logits of rank 1" "/logits is [1000] of floats" --rank logits=1
 bad "features of text" "/features is [1000, 5] of strings" --type features=text
 bad "fewer logits" "/logits has 999 rows, /features has 1000" --rows logits=999
-bad "no samples" "/features is [0, 5]" --rows features=0 --rows logits=0
+bad "no samples" "/features is [0, 5] of floats; wanted numbers [samples, features], at least 1" --rows features=0 --rows logits=0
 bad "one class" "/logits has one column" --c 1
 bad "labels of another length" "/labels has 7 rows" --add labels --rows labels=7
 bad "ids of another length" "/ids has 7 rows" --add ids --rows ids=7
 bad "labelled is no list of indices" "/labelled is [4] of floats" --type labelled=f64
+
+bad "embeddings of rank 2" "/embeddings is [1000, 10] of floats; wanted numbers [samples, rows, " \
+    --add embeddings --rank embeddings=2
+bad "no embeddings" "/embeddings is [0, 2, 5] of floats" --add embeddings --rows embeddings=0
 
 # ---- Values -----------------------------------------------------------------------------
 
@@ -77,6 +81,8 @@ bad "negative probability" "/probs of sample 905, class 2 is -0.5" \
     --add probs --set probs:905=-0.5
 bad "NaN in probabilities" "/probs of sample 906, class 0 is nan" \
     --add probs --set probs:906=nan
+bad "NaN in embeddings" "/embeddings of sample 907, column 7 is NaN" \
+    --add embeddings --set embeddings:907=nan
 
 bad "labelled beyond the pool" "/labelled[2] is 1000; the pool has samples 0 to 999" \
     --list labelled=1,2,1000
@@ -89,8 +95,18 @@ bad "more lists than samples" "list 1001 samples, the pool has 1000" \
     --labelled 1000 --list exclude=1
 bad "nothing to pick" "the pool has 0 candidates" --labelled 1000
 
+make_pool embeddings.h5 --n 1000 --add embeddings
+for strategy in entropy bait-binary; do
+    refuse "$strategy of embeddings" 1 "'$strategy' needs features and probabilities" \
+        select --quiet --pool "$dir/embeddings.h5" --strategy $strategy --batch 5
+done
+settle
+
 # ---- The same pool, without its fault ---------------------------------------------------
 
 accept "good pool" select --quiet --pool "$dir/good.h5" --batch 5
 same "the same picks" "$(cat "$dir/np1/files/picks.csv")" "$(cat "$dir/np4/files/picks.csv")"
+accept "good embeddings" select --quiet --pool "$dir/embeddings.h5" --batch 5
+same "the same picks of embeddings" "$(cat "$work/np1/files/picks.csv")" \
+    "$(cat "$work/np4/files/picks.csv")"
 finish

@@ -2,3 +2,10 @@ add_executable(fmal_make_pool cli/make_pool.c)
 target_link_libraries(fmal_make_pool PRIVATE fmal_io fmal_flags m)
 
 fmal_cli_test(install)
+fmal_cli_test(docs RANKS 1)
+fmal_cli_test(no_mpi RANKS 1)
+fmal_cli_test(singleton RANKS 1)
+foreach(behaviour IN ITEMS usage_errors config pool_errors outputs full_disk run_errors
+    import dry_run streams picks_file golden)
+  fmal_cli_test(${behaviour} RANKS 4)
+endforeach()

@@ -50,13 +50,17 @@ refuse "grid larger than the job" 1 "--grid 3x3 needs 9 ranks; there are" "${poo
 
 # ---- Options that another one makes void ------------------------------------------------
 
-for option in "lambda 2" "oversample 3" "labelled-fisher sum" "grid 1x1"; do
+for option in "lambda 2" "oversample 3" "labelled-fisher sum" "grid 1x1" "select top" "topc 2"; do
     read -r name value <<<"$option"
     refuse "--$name with random" 2 "--$name: the strategy 'random' does not use it" \
         "${pool[@]}" --strategy random "--$name" "$value"
 done
 refuse "--lambda with entropy" 2 "--lambda: the strategy 'entropy' does not use it" \
     "${pool[@]}" --strategy entropy --lambda 2
+refuse "--topc with bait" 2 "--topc: the strategy 'bait' does not use it" \
+    "${pool[@]}" --strategy bait --topc 2
+refuse "--topc beyond the classes" 1 "--topc 4: there are 3 classes" \
+    "${pool[@]}" --strategy bait-topc --topc 4
 refuse "--momentum with adam" 2 "--momentum: the optimizer 'adam' has its own" \
     run --data none.h5 --run out --optimizer adam --momentum 0.5
 refuse "--hidden without a hidden layer" 2 "--hidden: the model 'logreg' has no hidden layer" \

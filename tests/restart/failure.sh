@@ -37,8 +37,21 @@ for victim in 0 1 2; do
     ok "rank $victim killed in a training: ends after $SECONDS s"
 done
 
+# The launcher itself: its ranks notice. It can no longer remove its own files.
+start 2 run --run cut "${small[@]}" --epochs 10000000 --checkpoint-every 0.21
+await "the ranks at work" log_has " resume "
+pids=($(rank_pids))
+SECONDS=0
+kill -KILL "$job"
+await_job
+for pid in "${pids[@]}"; do
+    await "end of process $pid" has_ended "$pid"
+done
+[ $SECONDS -le 10 ] || die "killing mpirun took $SECONDS s"
+rm -rf cut shm/* session/*
+ok "mpirun killed: its ranks end after $SECONDS s"
+
 # In a selection, where rank 1 may hold the sample that everybody waits for.
-rm -rf cut
 SECONDS=0
 kill_at select-step:23:1 3 cut --checkpoint-steps 5 --checkpoint-every 0.21
 [ $SECONDS -le 10 ] || die "took $SECONDS s"

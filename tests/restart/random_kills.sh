@@ -10,22 +10,24 @@ make_data set data.h5 1 700 200
 small+=(--rounds 12 --epochs 100 --checkpoint-every 0.02 --checkpoint-steps 3)
 finish 2 whole
 
+has_ranks() {
+    rank_pids >/dev/null || job_ended
+}
+
 kills=0
 for ((leg = 1; leg <= 200; leg++)); do
     start $((RANDOM % 4 + 1)) run --run cut "${small[@]}"
-    # Long enough to get somewhere at times; a third go while MPI starts.
-    sleep "0.$((RANDOM % 70 + 10))"
+    await "ranks" has_ranks
     pids=($(rank_pids)) || true
-    if [ ${#pids[@]} -gt 0 ]; then
-        kill -KILL "${pids[RANDOM % ${#pids[@]}]}" 2>/dev/null || true
-    fi
+    sleep "0.$(printf %02d $((RANDOM % 99)))" # some go while MPI starts
+    kill -KILL "${pids[RANDOM % ${#pids[@]}]}" 2>/dev/null || true
     await_job
     case $rc in
     0) break ;;
     137) kills=$((kills + 1)) ;;
     *) die "leg $leg: exit code $rc" ;;
     esac
-    ! log_has " warn " || die "leg $leg: a warning"
+    ! log_has " warn  checkpoint " || die "leg $leg: a damaged checkpoint"
 done
 [ $rc -eq 0 ] || die "not finished after $leg starts"
 [ $kills -ge 5 ] || die "only $kills kills"

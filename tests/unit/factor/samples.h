@@ -65,8 +65,8 @@ static inline void fill_probs(fmal_rng *r, prob_kind kind, int c, double *p)
         p[top] = 0.999999;
 }
 
-/** Feature a of all samples is multiplied by scale_first, ..., scale_last, evenly in the
-    logarithm. */
+/** Feature a of all samples is multiplied by scale_first, ..., scale_last, evenly in
+   the logarithm. */
 static inline samples samples_make(int n, int d, int c, prob_kind kind,
                                    double scale_first, double scale_last, uint32_t seed)
 {
@@ -100,8 +100,8 @@ static inline fmal_factor *factor_of(const fmal_ctx *ctx, const samples *s, int 
     fmal_factor *f = NULL;
 
     *part = fmal_part_make(s->n, block, ctx);
-    if (fmal_factor_kron(ctx, part, s->h + part->first * s->d, s->p + part->first * s->c,
-                         s->d, s->c, &f) != FMAL_OK)
+    if (fmal_factor_kron(ctx, part, s->h + part->first * s->d,
+                         s->p + part->first * s->c, s->d, s->c, &f) != FMAL_OK)
         abort();
     return f;
 }

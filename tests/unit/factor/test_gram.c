@@ -113,8 +113,8 @@ static double scaled_gap(const double *a, const double *b, int n)
 
 static void test_definition(fmal_test *t, int row)
 {
-    samples s = samples_make(table[row].n, table[row].d, table[row].c, table[row].kind, 1,
-                             1, 30 + (uint32_t) row);
+    samples s = samples_make(table[row].n, table[row].d, table[row].c, table[row].kind,
+                             1, 1, 30 + (uint32_t) row);
     fmal_idx count = (fmal_idx) s.c * s.d * s.c * s.d;
     fmal_ctx alone;
 
@@ -190,7 +190,8 @@ static double entry_error(const samples *s, const double *got)
 
             for (int i = 0; i < s->n; i++) {
                 long double term = information(s, i, x / s->d, y / s->d) *
-                                   s->h[i * s->d + x % s->d] * s->h[i * s->d + y % s->d];
+                                   s->h[i * s->d + x % s->d] *
+                                   s->h[i * s->d + y % s->d];
 
                 sum += term;
                 size += fabsl(term);
@@ -219,8 +220,8 @@ static void test_scales(fmal_test *t)
     enum { N = 150, D = 9, C = 5, BLOCK = 16 };
 
     for (int i = 0; i < FMAL_COUNT(scales); i++) {
-        samples s = samples_make(N, D, C, scales[i].kind, scales[i].first, scales[i].last,
-                                 60 + (uint32_t) i);
+        samples s = samples_make(N, D, C, scales[i].kind, scales[i].first,
+                                 scales[i].last, 60 + (uint32_t) i);
         uint8_t *take = subset_of(&s, ALL);
         double *got = gram_of(&t->ctx, &s, take, BLOCK, 0, 1, 1, 1);
         double error = entry_error(&s, got);

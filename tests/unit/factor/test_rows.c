@@ -29,9 +29,9 @@ static double information_gap(const samples *s, int i, const double *v)
         for (int y = 0; y <= x; y++) {
             int k = x / s->d, l = y / s->d, a = x % s->d, b = y % s->d;
             long double want = information(s, i, k, l) * h[a] * h[b], sum = 0;
-            double size = sqrt((double) (information(s, i, k, k) *
-                                         information(s, i, l, l))) *
-                          fabs((double) h[a] * (double) h[b]);
+            double size =
+                sqrt((double) (information(s, i, k, k) * information(s, i, l, l))) *
+                fabs((double) h[a] * (double) h[b]);
 
             for (int m = 0; m < r; m++)
                 sum += (long double) v[m * order + x] * v[m * order + y];
@@ -65,8 +65,8 @@ static double sum_over_classes(const samples *s, const double *v)
 
 static void test_rows(fmal_test *t, int row)
 {
-    samples s = samples_make(table[row].n, table[row].d, table[row].c, table[row].kind, 1,
-                             100, 90 + (uint32_t) row);
+    samples s = samples_make(table[row].n, table[row].d, table[row].c, table[row].kind,
+                             1, 100, 90 + (uint32_t) row);
     fmal_idx count = (fmal_idx) (s.c - 1) * s.c * s.d;
     double *v = zeros(count), *root = zeros(count), worst = 0, sum = 0;
     fmal_part part;
@@ -83,8 +83,8 @@ static void test_rows(fmal_test *t, int row)
     }
     fmal_test_ok(t, worst < table[row].tolerance, "%s: information to %.2g",
                  table[row].name, worst);
-    fmal_test_ok(t, sum < 1e-12, "%s: sums over classes are zero, %.2g", table[row].name,
-                 sum);
+    fmal_test_ok(t, sum < 1e-12, "%s: sums over classes are zero, %.2g",
+                 table[row].name, sum);
     fmal_test_ok(t, same, "%s: the same on every rank", table[row].name);
     fmal_factor_destroy(&f);
     samples_clear(&s);

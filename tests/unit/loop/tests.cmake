@@ -1,0 +1,2 @@
+fmal_test(loop loop)
+fmal_test(loop resume)
