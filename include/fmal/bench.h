@@ -2,7 +2,7 @@
  * Benchmarks, each beside the limit that the same process measures.
  *
  *     fmal_bench_result results[FMAL_BENCH_MAX];
- *     fmal_bench_case_at(i)->run(&setup, results, &n);
+ *     fmal_bench_cases[i].run(&setup, results, &n);
  */
 #ifndef FMAL_BENCH_H
 #define FMAL_BENCH_H
@@ -19,7 +19,6 @@ typedef struct fmal_bench_setup {
     fmal_idx batch; /* of a selection */
     int repeats;    /* timed repetitions; the median is reported */
     uint64_t seed;
-    const char *file; /* written and read by the case read; borrowed */
 } fmal_bench_setup;
 
 /** One row of a report. Rates are of all ranks together. A plain value. */

@@ -8,8 +8,8 @@
  *
  *     fmal_factor_kron(ctx, &part, features, probs, d, c, &factor);
  *     fmal_factor_gram(factor, take, 1.0 / n, fisher);        sum of V_i^T V_i
- *     fmal_panel_create(factor, samples, n, scale, &panel);
- *     fmal_panel_quadratic(panel, a, 1 / lambda, g);           V_i A V_i^T
+ *     fmal_panel_create(factor, samples, n, scale, 2 * r, &panel);
+ *     fmal_panel_quadratic(panel, a, g, NULL);                 V_i A V_i^T
  *     fmal_panel_apply(panel, block, pq);                      V_i [W | Z]
  */
 #ifndef FMAL_FACTOR_H
@@ -93,6 +93,9 @@ void fmal_factor_destroy(fmal_factor **f);
 fmal_idx fmal_factor_order(const fmal_factor *f);
 int fmal_factor_rank(const fmal_factor *f);
 
+/** Class blocks over which the rows of every factor sum to zero; 1 if they do not. */
+int fmal_factor_classes(const fmal_factor *f);
+
 /** The instruction set that all ranks have. */
 fmal_isa fmal_factor_isa(const fmal_factor *f);
 
@@ -148,17 +151,15 @@ const fmal_idx *fmal_panel_index(const fmal_panel *panel);
  *
  * Collective over ctx: parts of A travel to all ranks.
  *
- * @param a      symmetric, of order D
- * @param null_value  the eigenvalue of A on the null space that all factors share (1 /
- *                    lambda for an inverse, 0 for A F A); taken out before rounding can
- *                    mix it in
+ * @param a      symmetric, of order D; centered (fmal_dmat_center) over
+ *               fmal_factor_classes if those are more than one
  * @param[out] g  [groups, r (r + 1) / 2, FMAL_LANES]: packed lower triangles
  * @param[out] flops  added: what this rank computed; may be NULL
  * @return FMAL_ERR_NOMEM, agreed
- * Cost: about c^2 d^2 flops a sample.
+ * Cost: of Kronecker factors about c^2 d^2 / 2 flops a sample.
  */
-fmal_status fmal_panel_quadratic(fmal_panel *panel, const fmal_dmat *a,
-                                 double null_value, double *g, double *flops);
+fmal_status fmal_panel_quadratic(fmal_panel *panel, const fmal_dmat *a, double *g,
+                                 double *flops);
 
 /**
  * Take the columns that the next applications multiply by.

@@ -45,6 +45,10 @@ bool fmal_file_same(const char *a, const char *b);
  */
 fmal_status fmal_file_keep(const char *path, const char *previous);
 
+/** Write all bytes to a descriptor, however many calls it takes. Not collective.
+    @return 0, or -1 with errno set */
+int fmal_write_all(int fd, const void *from, size_t bytes);
+
 /** Whether a path exists. Not collective. */
 bool fmal_file_exists(const char *path);
 
@@ -148,6 +152,9 @@ fmal_status fmal_h5_save(fmal_h5 *h, const char *path, fmal_save how);
  * @return FMAL_ERR_FORMAT saying what does not agree, before HDF5 sees the file
  */
 fmal_status fmal_h5_open_checked(const char *path, fmal_h5 **out);
+
+/** Whether a file begins as one of FMAL_SAVE_CHECKED. Not collective. */
+bool fmal_h5_is_checked(const char *path);
 
 /**
  * The same on all ranks: the root reads and checks the file and sends its bytes, so

@@ -96,7 +96,7 @@ void fmal_dmat_get(const fmal_dmat *m, int row, int col, int rows, int cols,
 /**
  * m = inverse of m, by Cholesky factorisation; work is of the same grid and order.
  *
- * Collective over the grid's ctx. Cost: n^3 flops multiply-adds, shared by the grid.
+ * Collective over the grid's ctx. Cost: n^3 flops, shared by the grid.
  * @return FMAL_ERR_NUMERIC naming the order of the minor that is not positive; agreed
  */
 fmal_status fmal_dmat_invert(fmal_dmat *m, fmal_dmat *work);
@@ -105,6 +105,16 @@ fmal_status fmal_dmat_invert(fmal_dmat *m, fmal_dmat *work);
     ctx. Cost: 4 n^3 flops, shared by the grid. */
 void fmal_dmat_sandwich(const fmal_dmat *a, const fmal_dmat *f, fmal_dmat *work,
                         fmal_dmat *out);
+
+/**
+ * m = P m P with P = (I - 1 1^T / classes) (x) I: rows, and columns, that belong to one
+ * feature then sum to zero over classes.
+ *
+ * Collective over the grid's ctx. Cost: 4 order^2 flops, shared by the grid.
+ * @param classes  divides the order; the order is class by class
+ * @return FMAL_ERR_NOMEM, agreed
+ */
+fmal_status fmal_dmat_center(fmal_dmat *m, int classes);
 
 /** The trace of a b, both symmetric, the same on every rank. Collective. */
 double fmal_dmat_trace_product(const fmal_dmat *a, const fmal_dmat *b);

@@ -59,13 +59,15 @@ typedef struct fmal_run_state {
     double *pick_scores;  /* [n_picks] */
     float *params;        /* network's parameters */
     fmal_idx n_params;
-    float *optimiser; /* its state, if a training is under way */
-    fmal_idx n_optimiser;
+    float *optimizer; /* its state, if a training is under way */
+    fmal_idx n_optimizer;
     int64_t epochs, steps;       /* of the training under way */
     fmal_select_state selection; /* if has_selection */
     bool has_selection;
-    int64_t events_bytes; /* of events.jsonl that belong to this state */
-    double seconds;       /* of all starts so far */
+    const fmal_net *net;     /* borrowed, for the names of tensors; NULL if restored */
+    const fmal_dataset *set; /* borrowed, for normalisation; NULL if restored */
+    int64_t events_bytes;    /* of events.jsonl that belong to this state */
+    double seconds;          /* of all starts so far */
 } fmal_run_state;
 
 /** Free what a state holds. Not collective. */

@@ -125,7 +125,8 @@ fmal_status fmal_gather(const fmal_ctx *ctx, const void *mine, size_t bytes, voi
  * @param want       global indices, [n_want], each in [0, part.n)
  * @param[out] out   [n_want, row_bytes], of the caller
  * @return FMAL_ERR_NOMEM, agreed
- * Cost: one exchange of indices, one of rows, in rounds of at most 64 MiB a rank.
+ * Cost: one exchange of indices, one of rows, in rounds in which a rank asks for at
+ * most 64 MiB; the owner of rows that all want sends that to each.
  */
 fmal_status fmal_fetch_rows(const fmal_ctx *ctx, const fmal_part *part,
                             const void *rows, size_t row_bytes, const fmal_idx *want,
@@ -238,7 +239,13 @@ typedef struct fmal_stop {
     double looked;    /* when the file was last looked for */
 } fmal_stop;
 
-enum { FMAL_STOP_SIGNAL = 1, FMAL_STOP_CLOCK = 2, FMAL_STOP_FILE = 4 };
+/** Reasons to stop, and beside them a request to save: FMAL_FLAG_BITS in all. */
+enum {
+    FMAL_STOP_SIGNAL = 1,
+    FMAL_STOP_CLOCK = 2,
+    FMAL_STOP_FILE = 4,
+    FMAL_SAVE_DUE = 8
+};
 
 /** Take SIGTERM and SIGUSR1 as requests to stop. Not collective. */
 void fmal_stop_install(void);
@@ -265,7 +272,8 @@ typedef enum fmal_progress_mode {
 
 extern const char *const fmal_progress_mode_names[];
 
-/** Root only, once: how progress is shown from now on; `quiet` silences it. */
+/** Once: how progress is shown from now on; `quiet` silences it. Not collective; only
+   the root (rank 0) shows any. */
 void fmal_progress_setup(fmal_progress_mode mode, bool quiet, int rank);
 
 /** Progress of one phase. A plain value. */
@@ -289,6 +297,9 @@ void fmal_progress_begin(fmal_progress *p, const char *what, const char *unit,
 
 /** Show that `done` units are finished; note is appended, may be NULL. */
 void fmal_progress_at(fmal_progress *p, fmal_idx done, const char *note);
+
+/** Seconds as "12 s", "3:05" or "1:02:03". Not collective. */
+void fmal_duration(double seconds, char *text, size_t size);
 
 /** Clear the bar. */
 void fmal_progress_end(fmal_progress *p);

@@ -45,6 +45,11 @@ fmal_status fmal_events_open(const fmal_ctx *ctx, const char *path, int64_t keep
     NULL). Collective. @return FMAL_ERR_IO, agreed */
 fmal_status fmal_events_add(fmal_events *events, const char *event, json_t *fields);
 
+/** See to it that what was added is on disk, before a checkpoint counts on it.
+   Collective.
+    @return FMAL_ERR_IO, agreed */
+fmal_status fmal_events_sync(fmal_events *events);
+
 /** Bytes so far, the same on every rank. Not collective. */
 int64_t fmal_events_bytes(const fmal_events *events);
 
@@ -54,12 +59,13 @@ void fmal_events_close(fmal_events **events);
 /** What a picks file holds. A plain value; all is borrowed; filled on the root. */
 typedef struct fmal_picks {
     const fmal_batch *batch;
-    const char *strategy, *score; /* its name; what its scores are */
-    const char *options;          /* as resolved, INI text */
-    const char *history;          /* the command line */
+    const char *strategy, *score,
+        *unit;           /* its name; what its scores are, their unit or NULL */
+    const char *options; /* as resolved, INI text */
+    const char *history; /* the command line */
     const char *pool_path, *pool_checksum;
-    char **ids;               /* [n] or NULL */
-    const double *nearest;    /* [n] distance to the nearest other pick */
+    char **ids;            /* [n] or NULL */
+    const double *nearest; /* [n] distance to the nearest other pick; NULL: unknown */
     const int64_t *predicted; /* [c] picks by predicted class */
     int c;                    /* 0: classes are not known */
     fmal_idx pool_n;

@@ -58,7 +58,8 @@ typedef struct fmal_batch {
 typedef struct fmal_strategy {
     const char *name;
     const char *summary;        /* one line */
-    const char *score;          /* what its scores are, with unit */
+    const char *score;          /* what its scores are */
+    const char *unit;           /* of its scores; NULL: none */
     const char *time, *memory;  /* cost in n samples, d, c, k picks, D = c d, P ranks */
     const char *const *options; /* of select and run that it honours beyond --batch and
                                    --seed; ended by NULL */

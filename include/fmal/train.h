@@ -79,7 +79,7 @@ void fmal_trainer_destroy(fmal_trainer **t);
 fmal_status fmal_trainer_epoch(fmal_trainer *t, fmal_epoch *report);
 
 /**
- * The state between epochs, beside the network's weights: the optimiser's numbers,
+ * The state between epochs, beside the network's weights: the optimizer's numbers,
  * [count] floats owned by the trainer, which a restart writes back; epochs and steps
  * done. Not collective.
  */

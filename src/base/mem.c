@@ -77,6 +77,51 @@ static double cgroup_value(const char *path)
     return value;
 }
 
+/* This process's group under "prefix" of /proc/self/cgroup, as "/a/b"; "" at the root.
+ */
+static void own_group(const char *prefix, char *group, size_t size)
+{
+    FILE *f = fopen("/proc/self/cgroup", "r");
+    char line[1024];
+
+    group[0] = 0;
+    while (f && fgets(line, sizeof line, f)) {
+        const char *at = strstr(line, prefix);
+
+        if (at)
+            snprintf(group, size, "%.*s", (int) strcspn(at + strlen(prefix), "\n"),
+                     at + strlen(prefix));
+    }
+    if (f)
+        fclose(f);
+    if (strcmp(group, "/") == 0)
+        group[0] = 0;
+}
+
+/* What one version of control groups leaves, over this process's group and all above
+   it; file pages that can be dropped count as free. */
+static double cgroup_left(const char *root, const char *group, const char *limit_file,
+                          const char *used_file, double available)
+{
+    char at[1024], path[2200];
+
+    snprintf(at, sizeof at, "%s", group);
+    for (;;) {
+        snprintf(path, sizeof path, "%s%s/%s", root, at, limit_file);
+        double limit = cgroup_value(path);
+        snprintf(path, sizeof path, "%s%s/%s", root, at, used_file);
+        double used = cgroup_value(path);
+        snprintf(path, sizeof path, "%s%s/memory.stat", root, at);
+        used -= proc_value(path, "inactive_file ") / 1024;
+        if (limit > 0 && limit - used < available)
+            available = limit - used > 1 ? limit - used : 1;
+        char *slash = strrchr(at, '/');
+        if (!slash)
+            return available;
+        *slash = 0;
+    }
+}
+
 double fmal_mem_peak(void)
 {
     return proc_value("/proc/self/status", "VmHWM:");
@@ -85,10 +130,12 @@ double fmal_mem_peak(void)
 double fmal_mem_available(void)
 {
     double available = proc_value("/proc/meminfo", "MemAvailable:");
-    double limit = cgroup_value("/sys/fs/cgroup/memory.max");
-    double used = cgroup_value("/sys/fs/cgroup/memory.current");
+    char group[1024];
 
-    if (limit > 0 && limit - used < available)
-        available = limit - used;
-    return available;
+    own_group("0::", group, sizeof group);
+    available =
+        cgroup_left("/sys/fs/cgroup", group, "memory.max", "memory.current", available);
+    own_group(":memory:", group, sizeof group);
+    return cgroup_left("/sys/fs/cgroup/memory", group, "memory.limit_in_bytes",
+                       "memory.usage_in_bytes", available);
 }

@@ -481,6 +481,17 @@ static int take_pair(void *user, const char *section, const char *name,
     if (job->st != FMAL_OK)
         return 0;
     snprintf(source, sizeof source, "%s:%d: %s", job->path, job->line, name);
+    if (!*section) {
+        job->st =
+            FMAL_FAIL(FMAL_ERR_USAGE, "%s: comes before any section; begin with [%s]",
+                      source, job->section);
+        return 0;
+    }
+    if (strcmp(section, job->section) == 0 &&
+        (strcmp(name, "help") == 0 || strcmp(name, "config") == 0)) {
+        job->st = FMAL_FAIL(FMAL_ERR_USAGE, "%s: belongs on the command line", source);
+        return 0;
+    }
     if (strcmp(section, job->section) == 0) {
         job->st = set_from(job->o, name, value, source, FROM_FILE);
         return job->st == FMAL_OK;
@@ -489,10 +500,10 @@ static int take_pair(void *user, const char *section, const char *name,
         if (strcmp(section, job->sections[i]) == 0)
             return 1;
     const char *near = fmal_nearest(section, job->sections);
-    job->st = FMAL_FAIL(FMAL_ERR_USAGE,
-                        "%s:%d: section [%s] is unknown; this command reads [%s]%s%s",
-                        job->path, job->line, section, job->section,
-                        near ? "; did you mean " : "", near ? near : "");
+    job->st = FMAL_FAIL(
+        FMAL_ERR_USAGE, "%s:%d: section [%s] is unknown; this command reads [%s]%s%s%s",
+        job->path, job->line, section, job->section, near ? "; did you mean [" : "",
+        near ? near : "", near ? "]?" : "");
     return 0;
 }
 

@@ -99,7 +99,7 @@ static fmal_status run_cholesky(const fmal_bench_setup *s, fmal_bench_result *ro
         seconds = fmal_spread_of(s->ctx, fmal_now() - began).max;
     }
     rows[0] = row("inverse by Cholesky", seconds,
-                  2.0 * (double) order * (double) order * (double) order, false,
+                  1.0 * (double) order * (double) order * (double) order, false,
                   "DGEMM of the grid", limit * grid_rows * grid_cols);
     snprintf(rows[0].sizes, sizeof rows[0].sizes, "D %" PRId64 ", grid %dx%d", order,
              grid_rows, grid_cols);
@@ -175,6 +175,10 @@ static fmal_status run_engine(const fmal_bench_setup *s, fmal_bench_result *rows
 {
     enum { STEPS = 20 };
     made_pool pool;
+
+    if (s->n < 4 * STEPS)
+        return FMAL_FAIL(FMAL_ERR_ARG, "--samples: this case wants %d at least",
+                         4 * STEPS);
     fmal_factor *factor = NULL;
     fmal_selector *sel = NULL;
     fmal_phases phases = { 0 };

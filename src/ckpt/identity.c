@@ -29,7 +29,7 @@ static fmal_status compare_text(fmal_h5 *h, const char *name, const char *now,
     if (is_options && fmal_opts_differ(before, now, message, sizeof message))
         st = FMAL_FAIL(FMAL_ERR_MISMATCH,
                        "%s: belongs to another configuration: %s; start with the old "
-                       "value, or in another place",
+                       "value, write to another place, or remove that file",
                        fmal_h5_path(h), message);
     else if (!is_options && strcmp(before, now) != 0)
         st = FMAL_FAIL(FMAL_ERR_MISMATCH,

@@ -1,5 +1,6 @@
 #include "ckpt_impl.h"
 #include "fmal/log.h"
+#include "fmal/point.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -23,18 +24,23 @@ static fmal_status begin_file(const fmal_identity *identity, const char *schema,
 static fmal_status save_run_alone(const char *dir, const fmal_identity *identity,
                                   const fmal_run_state *state)
 {
-    char path[4096], previous[4096];
+    char path[4096], previous[4096], next[4096];
     fmal_h5 *h = NULL;
     fmal_status st = begin_file(identity, FMAL_RUN_SCHEMA, &h);
 
+    snprintf(next, sizeof next, "%s/checkpoint.next.h5", dir);
     fmal_ckpt_path(dir, false, path, sizeof path);
     fmal_ckpt_path(dir, true, previous, sizeof previous);
     if (st == FMAL_OK)
         st = fmal_run_state_write(h, state);
+    /* Whole and on disk before anything becomes of the old ones. */
+    if (st == FMAL_OK)
+        st = fmal_h5_save(h, next, FMAL_SAVE_CHECKED);
     if (st == FMAL_OK)
         st = fmal_file_keep(path, previous);
+    fmal_point("checkpoint-kept");
     if (st == FMAL_OK)
-        st = fmal_h5_save(h, path, FMAL_SAVE_CHECKED);
+        st = fmal_file_move(next, path);
     fmal_h5_close(&h);
     return st;
 }
@@ -95,7 +101,10 @@ static fmal_status load_run_from(const fmal_ctx *ctx, const char *path,
     fmal_h5 *h = NULL;
 
     FMAL_TRY(open_mine(ctx, path, FMAL_RUN_SCHEMA, identity, &h));
-    fmal_status st = fmal_agree(ctx, fmal_ckpt_read_run(h, state));
+    fmal_status mine = fmal_ckpt_read_run(h, state);
+    fmal_status st = fmal_agree(ctx, mine);
+    if (st != FMAL_OK && mine == FMAL_OK)
+        fmal_run_state_clear(state);
     fmal_h5_close(&h);
     return st;
 }

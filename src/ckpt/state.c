@@ -233,6 +233,41 @@ static fmal_idx rounds_picked(const fmal_run_state *s)
     return s->stage == FMAL_STAGE_PICK ? s->round : s->round + 1;
 }
 
+/* Which of the parameters is what, and what the network's input is: for readers; a
+   restart knows both from its options and its data. */
+static fmal_status write_model(fmal_h5 *h, const fmal_net *net, const fmal_dataset *set)
+{
+    enum { MOST = 1024 };
+    const char *names[MOST];
+    int64_t offset[MOST], count[MOST];
+    int n = fmal_net_tensors(net) < MOST ? fmal_net_tensors(net) : MOST;
+    fmal_h5_spec spec = { .name = "/model/tensor/name",
+                          .type = FMAL_STR,
+                          .ndims = 1,
+                          .dims = { n },
+                          .label = { "tensor" },
+                          .long_name = "tensors of the network, row-major; a weight is "
+                                       "[out, in]" };
+
+    for (int i = 0; i < n; i++) {
+        names[i] = fmal_net_tensor(net, i)->name;
+        offset[i] = fmal_net_tensor(net, i)->offset;
+        count[i] = fmal_net_tensor(net, i)->count;
+    }
+    FMAL_TRY(fmal_h5_write(h, &spec, names));
+    FMAL_TRY(write_array(h, "/model/tensor/offset", FMAL_I64, n, "tensor",
+                         "where each tensor begins in /model/parameters", "parameter",
+                         offset));
+    FMAL_TRY(write_array(h, "/model/tensor/count", FMAL_I64, n, "tensor",
+                         "elements of each tensor", "parameters", count));
+    if (!set->has_images)
+        return FMAL_OK;
+    FMAL_TRY(write_array(h, "/model/mean", FMAL_F32, set->shape[0], "channel",
+                         "taken from pixels / 255", NULL, set->mean));
+    return write_array(h, "/model/std", FMAL_F32, set->shape[0], "channel",
+                       "what they are then divided by", NULL, set->std);
+}
+
 fmal_status fmal_run_state_write(fmal_h5 *h, const fmal_run_state *s)
 {
     FMAL_TRY(write_position(h, s));
@@ -251,9 +286,11 @@ fmal_status fmal_run_state_write(fmal_h5 *h, const fmal_run_state *s)
     FMAL_TRY(write_array(h, "/model/parameters", FMAL_F32, s->n_params, "parameter",
                          "parameters of the network, tensor after tensor", NULL,
                          s->params));
-    FMAL_TRY(write_array(h, "/model/optimiser", FMAL_F32, s->n_optimiser, "value",
-                         "state of the optimiser; empty unless a training is under way",
-                         NULL, s->optimiser));
+    FMAL_TRY(write_array(h, "/model/optimizer", FMAL_F32, s->n_optimizer, "value",
+                         "state of the optimizer; empty unless a training is under way",
+                         NULL, s->optimizer));
+    if (s->net)
+        FMAL_TRY(write_model(h, s->net, s->set));
     return s->has_selection ? fmal_selection_write(h, &s->selection) : FMAL_OK;
 }
 
@@ -269,8 +306,8 @@ static fmal_status read_arrays(fmal_h5 *h, fmal_run_state *s)
                          rounds_picked(s) + 1));
     FMAL_TRY(
         fmal_ckpt_array(h, "/model/parameters", FMAL_F32, 4, &s->params, &s->n_params));
-    FMAL_TRY(fmal_ckpt_array(h, "/model/optimiser", FMAL_F32, 4, &s->optimiser,
-                             &s->n_optimiser));
+    FMAL_TRY(fmal_ckpt_array(h, "/model/optimizer", FMAL_F32, 4, &s->optimizer,
+                             &s->n_optimizer));
     fmal_h5_info_of(h, "/selection/added", &selection);
     if (!selection.exists)
         return FMAL_OK;

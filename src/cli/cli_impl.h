@@ -58,6 +58,11 @@ void print_markdown(FILE *to);
 void job_begin(cli *c);
 void job_end(cli *c);
 
+/* A line of a plan: a log line, or with --dry-run, whose result it is, standard output.
+ */
+__attribute__((format(printf, 3, 4))) void plan_line(const cli *c, bool dry_run,
+                                                     const char *fmt, ...);
+
 /* Whether this is the rank that speaks, by MPI if it runs, else by the launcher's word.
  */
 bool speaks(const cli *c);
@@ -74,7 +79,15 @@ fmal_status parse_grid(const char *text, int *rows, int *cols);
 
 /* FMAL_ERR_USAGE if an option was given that the strategy does not honour. */
 struct fmal_strategy;
-fmal_status check_honoured(const fmal_opts *o, const struct fmal_strategy *strategy);
+fmal_status check_honoured(const fmal_opts *o, const struct fmal_strategy *strategy,
+                           bool top);
+
+/* Expected time of so many flops on the busiest rank, on this machine as it is now.
+   Collective. */
+void print_time(const cli *c, bool dry_run, double flops);
+
+/* Whether a command ended since someone made its stop file. */
+bool stopped_by_file(fmal_status st);
 
 /* When to stop: --max-time, or the end of the batch job by the environment. */
 double stop_deadline(const cli *c, double max_time);

@@ -65,7 +65,10 @@ static const fmal_opt table[] = {
 
 static void print_row(const char *name, const fmal_bench_result *r, const fmal_ctx *ctx)
 {
-    char rate[32] = "", limit[64] = "";
+    char rate[32] = "", limit[64] = "", seconds[32] = "";
+
+    if (r->seconds > 0)
+        snprintf(seconds, sizeof seconds, "%.6f", r->seconds);
 
     if (r->rate > 0)
         snprintf(rate, sizeof rate, "%.1f %s", r->rate / 1e9,
@@ -73,8 +76,8 @@ static void print_row(const char *name, const fmal_bench_result *r, const fmal_c
     if (r->limit)
         snprintf(limit, sizeof limit, "%.0f %% of %.1f %s",
                  100 * r->rate / r->limit_rate, r->limit_rate / 1e9, r->limit);
-    printf("%-10s %-30s %-26s %5d %11.6f  %-15s %s\n", name, r->what, r->sizes,
-           ctx->size, r->seconds, rate, limit);
+    printf("%-10s %-30s %-26s %5d %11s  %-15s %s\n", name, r->what, r->sizes, ctx->size,
+           seconds, rate, limit);
 }
 
 static json_t *row_json(const char *name, const fmal_bench_result *r,

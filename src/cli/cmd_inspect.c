@@ -163,9 +163,10 @@ static fmal_status show_picks(sheet *s, fmal_h5 *h)
     if (!info.exists || info.ndims != 1)
         return FMAL_FAIL(FMAL_ERR_FORMAT, "%s: /picks/index is missing",
                          fmal_h5_path(h));
-    FMAL_TRY(FMAL_ALLOC(&index, info.dims[0]));
-    fmal_status st = fmal_h5_read(h, "/picks/index", FMAL_I64, index);
-    for (fmal_idx i = 0; i < info.dims[0] && i < 10; i++)
+    fmal_idx shown = info.dims[0] < 10 ? info.dims[0] : 10;
+    FMAL_TRY(FMAL_ALLOC(&index, shown));
+    fmal_status st = fmal_h5_read_rows(h, "/picks/index", FMAL_I64, 0, shown, index);
+    for (fmal_idx i = 0; i < shown; i++)
         used += (size_t) snprintf(list + used, sizeof list - used, "%s%" PRId64,
                                   i ? " " : "", index[i]);
     fmal_free(&index);
@@ -278,7 +279,11 @@ static fmal_status show_file(sheet *s, const char *path)
     fmal_h5 *h = NULL;
     fmal_h5_info features;
 
-    FMAL_TRY(fmal_h5_open(path, &h));
+    /* One of ours that carries a checksum is compared before HDF5 reads it. */
+    if (fmal_h5_is_checked(path))
+        FMAL_TRY(fmal_h5_open_checked(path, &h));
+    else
+        FMAL_TRY(fmal_h5_open(path, &h));
     bool stamped = fmal_h5_get_text(h, "/", "schema", schema, sizeof schema) == FMAL_OK;
     fmal_h5_info_of(h, "/features", &features);
     if (!features.exists)
@@ -302,8 +307,15 @@ static fmal_status run(cli *c, void *given)
     struct stat about;
 
     snprintf(path, sizeof path, "%s", c->positional);
-    if (stat(path, &about) == 0 && S_ISDIR(about.st_mode))
+    if (stat(path, &about) == 0 && S_ISDIR(about.st_mode)) {
         fmal_ckpt_path(c->positional, false, path, sizeof path);
+        if (!fmal_file_exists(path)) {
+            json_decref(s.facts);
+            return FMAL_FAIL(FMAL_ERR_IO,
+                             "%s: there is no run in it (no checkpoint.h5)",
+                             c->positional);
+        }
+    }
     fmal_status st = show_file(&s, path);
     if (st == FMAL_OK && s.json) {
         json_dumpf(s.facts, stdout, JSON_INDENT(2));

@@ -77,7 +77,7 @@ static const fmal_opt table[] = {
       .max = 1e12,
       .identity = true,
       .unit = "samples",
-      .help = "samples labelled at random at the start" },
+      .help = "labelled at random at the start" },
     { .name = "batch",
       .letter = 'b',
       .type = FMAL_OPT_INT,
@@ -127,7 +127,7 @@ static const fmal_opt table[] = {
       .choices = labelled_names,
       .arg = "HOW",
       .identity = true,
-      .help = "information of the labelled samples" },
+      .help = "how the information of the labelled samples counts" },
     { .name = "topc",
       .type = FMAL_OPT_INT,
       .offset = AT(topc),
@@ -191,7 +191,7 @@ static const fmal_opt table[] = {
       .max = 1e6,
       .identity = true,
       .unit = "samples",
-      .help = "samples of a training step" },
+      .help = "of a training step" },
     { .name = "micro-batch",
       .type = FMAL_OPT_INT,
       .offset = AT(micro_batch),
@@ -200,7 +200,7 @@ static const fmal_opt table[] = {
       .max = 65536,
       .identity = true,
       .unit = "samples",
-      .help = "samples of a gradient that one rank computes" },
+      .help = "of a gradient that one rank computes" },
     { .name = "epochs",
       .type = FMAL_OPT_INT,
       .offset = AT(epochs),
@@ -298,7 +298,7 @@ static fmal_status check_options(const job *j)
 {
     const fmal_opts *opts = j->c->opts;
 
-    FMAL_TRY(check_honoured(opts, j->options.strategy));
+    FMAL_TRY(check_honoured(opts, j->options.strategy, j->o->select == 1));
     if (fmal_opts_given(opts, "hidden") && strcmp(j->options.arch, "mlp") != 0)
         return FMAL_FAIL(FMAL_ERR_USAGE, "--hidden: the model '%s' has no hidden layer",
                          j->options.arch);
@@ -315,6 +315,7 @@ static fmal_status save(void *arg, const fmal_run_state *state)
     job *j = arg;
     fmal_run_state now = *state;
 
+    FMAL_TRY(fmal_events_sync(j->events));
     now.events_bytes = fmal_events_bytes(j->events);
     return fmal_ckpt_save_run(&j->c->ctx, j->dir.path, &j->identity, &now);
 }
@@ -417,23 +418,28 @@ static fmal_status open_data(job *j)
 static fmal_status plan(job *j)
 {
     fmal_run_plan p;
-    char all[32], network[32], data[32];
+    char all[32], network[32], data[32], selection[32];
+    bool dry = j->o->dry_run;
 
     FMAL_TRY(fmal_run_plan_make(&j->setup, &p));
-    fmal_log(FMAL_LOG_INFO, "plan",
-             "samples=%" PRId64 " test=%" PRId64
-             " features=%d classes=%d parameters=%" PRId64 " labels=%" PRId64
-             "..%" PRId64,
-             p.n, p.test, p.d, p.c, p.params, j->options.initial, p.labelled_at_end);
+    plan_line(j->c, dry,
+              "samples=%" PRId64 " test=%" PRId64
+              " features=%d classes=%d parameters=%" PRId64 " labels=%" PRId64
+              "..%" PRId64,
+              p.n, p.test, p.d, p.c, p.params, j->options.initial, p.labelled_at_end);
     if (p.select.order > 0)
-        fmal_log(FMAL_LOG_INFO, "plan",
-                 "D=%" PRId64 " grid=%dx%d steps=%" PRId64 "+%" PRId64 " a round",
-                 p.select.order, p.select.grid_rows, p.select.grid_cols,
-                 p.select.forward, p.select.backward);
-    fmal_log(FMAL_LOG_INFO, "plan", "memory a rank: %s (data %s, network %s)",
-             bytes_text(p.bytes, all, sizeof all),
-             bytes_text(p.bytes_data, data, sizeof data),
-             bytes_text(p.bytes_network, network, sizeof network));
+        plan_line(j->c, dry,
+                  "D=%" PRId64 " grid=%dx%d steps=%" PRId64 "+%" PRId64
+                  " (added+removed) a round",
+                  p.select.order, p.select.grid_rows, p.select.grid_cols,
+                  p.select.forward, p.select.backward);
+    plan_line(j->c, dry, "memory a rank: %s (data %s, network %s, selection %s)",
+              bytes_text(p.bytes, all, sizeof all),
+              bytes_text(p.bytes_data, data, sizeof data),
+              bytes_text(p.bytes_network, network, sizeof network),
+              bytes_text(p.select.bytes, selection, sizeof selection));
+    if (p.select.order > 0)
+        print_time(j->c, dry, p.select.flops * (double) j->options.rounds);
     if (j->o->train_batch < j->o->micro_batch * (j->c->ctx.size - 1) + 1)
         fmal_log(FMAL_LOG_WARN, "plan",
                  "a training step has %" PRId64
@@ -441,7 +447,8 @@ static fmal_status plan(job *j)
                  "nothing; a smaller --micro-batch or a larger --train-batch uses them",
                  (j->o->train_batch + j->o->micro_batch - 1) / j->o->micro_batch,
                  j->c->ctx.size);
-    return check_memory(&j->c->ctx, p.bytes);
+    /* The data are in memory already. */
+    return check_memory(&j->c->ctx, p.bytes - p.bytes_data);
 }
 
 static json_t *start_json(const job *j)
@@ -459,6 +466,8 @@ static fmal_status begin(job *j, fmal_run **run)
     const fmal_ctx *ctx = &j->c->ctx;
 
     FMAL_TRY(fmal_ckpt_load_run(ctx, j->dir.path, &j->identity, &saved, &found));
+    if (!found)
+        FMAL_TRY(rundir_check_unused(ctx, &j->dir));
     fmal_status st =
         fmal_events_open(ctx, j->dir.events, saved.events_bytes, &j->events);
     if (st == FMAL_OK && !(found && saved.stage == FMAL_STAGE_DONE))
@@ -502,9 +511,9 @@ static fmal_status rounds(job *j)
     if (st == FMAL_OK)
         print_result(j, run);
     if (st == FMAL_STOPPED) {
-        if (j->c->ctx.rank == 0)
+        if (j->c->ctx.rank == 0 && stopped_by_file(st))
             unlink(j->dir.stop_file); /* obeyed: the next start goes on */
-        fmal_log(FMAL_LOG_ERROR, "stopped",
+        fmal_log(FMAL_LOG_WARN, "stopped",
                  "by %s in round %" PRId64 "; the same command goes on from %s",
                  fmal_error_text(), fmal_run_now(run)->round, j->dir.path);
     }
@@ -515,48 +524,64 @@ static fmal_status rounds(job *j)
 
 static fmal_status run_in_directory(job *j)
 {
-    FMAL_TRY(rundir_open(&j->c->ctx, j->o->run, &j->dir));
     j->stop = (fmal_stop){ .deadline = stop_deadline(j->c, j->o->max_time),
                            .file = j->dir.stop_file };
     fmal_status st = rounds(j);
-    rundir_close(&j->dir);
     if (st == FMAL_OK || st == FMAL_STOPPED)
         job_end(j->c);
+    return st;
+}
+
+static fmal_status run_on_data(job *j)
+{
+    const run_options *o = j->o;
+    cli *c = j->c;
+
+    j->hooks = (fmal_run_hooks){ .arg = j,
+                                 .save = save,
+                                 .round = on_round,
+                                 .picked = on_picked,
+                                 .stop = &j->stop,
+                                 .every_seconds = o->checkpoint_every,
+                                 .every_steps = o->checkpoint_steps };
+    j->setup = (fmal_run_setup){ &c->ctx, j->set, &j->options, &j->hooks, &c->phases };
+    j->identity = (fmal_identity){ .given = fmal_opts_ini(c->opts, true, false),
+                                   .resolved = fmal_opts_ini(c->opts, false, false),
+                                   .fixed = fmal_opts_ini(c->opts, false, true),
+                                   .input = o->data,
+                                   .checksum = j->set->checksum,
+                                   .history = c->history };
+    fmal_status st = j->identity.given && j->identity.resolved && j->identity.fixed
+                         ? FMAL_OK
+                         : FMAL_FAIL(FMAL_ERR_NOMEM, "no memory for the options");
+    if (st == FMAL_OK)
+        st = plan(j);
+    if (st == FMAL_OK && !o->dry_run)
+        st = run_in_directory(j);
+    fmal_free(&j->identity.given);
+    fmal_free(&j->identity.resolved);
+    fmal_free(&j->identity.fixed);
     return st;
 }
 
 static fmal_status run(cli *c, void *given)
 {
     const run_options *o = given;
-    job j = { .c = c, .o = o, .options = library_options(o) };
+    job j = { .c = c, .o = o, .options = library_options(o), .dir = { .lock = -1 } };
 
     FMAL_TRY(check_singleton(&c->ctx));
     FMAL_TRY(check_options(&j));
     FMAL_TRY(
         parse_grid(o->grid, &j.options.select.grid_rows, &j.options.select.grid_cols));
     job_begin(c);
-    FMAL_TRY(open_data(&j));
-    j.hooks = (fmal_run_hooks){ .arg = &j,
-                                .save = save,
-                                .round = on_round,
-                                .picked = on_picked,
-                                .stop = &j.stop,
-                                .every_seconds = o->checkpoint_every,
-                                .every_steps = o->checkpoint_steps };
-    j.setup = (fmal_run_setup){ &c->ctx, j.set, &j.options, &j.hooks, &c->phases };
-    j.identity = (fmal_identity){ .given = fmal_opts_ini(c->opts, true, false),
-                                  .resolved = fmal_opts_ini(c->opts, false, false),
-                                  .fixed = fmal_opts_ini(c->opts, false, true),
-                                  .input = o->data,
-                                  .checksum = j.set->checksum,
-                                  .history = c->history };
-    fmal_status st = plan(&j);
-    if (st == FMAL_OK && !o->dry_run)
-        st = run_in_directory(&j);
+    fmal_stop_install();
+    if (!o->dry_run)
+        FMAL_TRY(rundir_open(&c->ctx, o->run, &j.dir));
+    fmal_status st = open_data(&j);
+    if (st == FMAL_OK)
+        st = run_on_data(&j);
     fmal_dataset_close(&j.set);
-    fmal_free(&j.identity.given);
-    fmal_free(&j.identity.resolved);
-    fmal_free(&j.identity.fixed);
+    rundir_close(&j.dir);
     return st;
 }
 

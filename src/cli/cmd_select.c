@@ -75,7 +75,7 @@ static const fmal_opt table[] = {
       .choices = labelled_names,
       .arg = "HOW",
       .identity = true,
-      .help = "information of the labelled samples" },
+      .help = "how the information of the labelled samples counts" },
     { .name = "topc",
       .type = FMAL_OPT_INT,
       .offset = AT(topc),
@@ -202,7 +202,7 @@ static fmal_status check_outputs(const job *j)
     return fmal_agree_root(ctx, ctx->rank == 0 ? check_names(j) : FMAL_OK);
 }
 
-static void print_pool(const fmal_pool_info *info, fmal_idx batch)
+static void print_pool(const job *j, const fmal_pool_info *info)
 {
     char what[96];
 
@@ -211,40 +211,38 @@ static void print_pool(const fmal_pool_info *info, fmal_idx batch)
                  info->columns);
     else
         snprintf(what, sizeof what, "features=%d classes=%d", info->d, info->c);
-    fmal_log(FMAL_LOG_INFO, "plan",
-             "samples=%" PRId64 " %s labelled=%" PRId64 " excluded=%" PRId64
-             " batch=%" PRId64,
-             info->n, what, info->labelled, info->excluded, batch);
+    plan_line(j->c, j->o->dry_run,
+              "samples=%" PRId64 " %s labelled=%" PRId64 " excluded=%" PRId64
+              " batch=%" PRId64,
+              info->n, what, info->labelled, info->excluded, j->select.batch);
 }
 
-/* What is expected on this machine as it is now. Collective. */
-static void print_time(const fmal_ctx *ctx, const fmal_select_plan *p)
-{
-    /* Of what a product alone reaches; measured over whole selections. */
-    const double efficiency = 0.6;
-    double rate = fmal_gemm_rate(ctx);
-
-    if (rate > 0)
-        fmal_log(FMAL_LOG_INFO, "plan",
-                 "expected time: %.3g s (DGEMM %.1f GFLOP/s a rank)",
-                 p->flops / (efficiency * rate), rate / 1e9);
-}
-
-static void print_search(const fmal_select_plan *p)
+static void print_search(const job *j, const fmal_select_plan *p)
 {
     char a[32], b[32], d[32], all[32];
 
-    fmal_log(FMAL_LOG_INFO, "plan",
-             "D=%" PRId64 " (matrices of that order on a grid of %d x %d ranks) "
-             "factor_rank=%d steps=%" PRId64 "+%" PRId64,
-             p->order, p->grid_rows, p->grid_cols, p->rank, p->forward, p->backward);
-    fmal_log(FMAL_LOG_INFO, "plan",
-             "memory a rank: %s (matrices %s, candidates %s, pool "
-             "%s)",
-             bytes_text(p->bytes, all, sizeof all),
-             bytes_text(p->bytes_matrices, a, sizeof a),
-             bytes_text(p->bytes_candidates, b, sizeof b),
-             bytes_text(p->bytes_pool, d, sizeof d));
+    plan_line(j->c, j->o->dry_run,
+              "D=%" PRId64 " grid=%dx%d factor_rank=%d steps=%" PRId64 "+%" PRId64
+              " (added+removed)",
+              p->order, p->grid_rows, p->grid_cols, p->rank, p->forward, p->backward);
+    plan_line(j->c, j->o->dry_run,
+              "memory a rank: %s (matrices %s, candidates %s, pool %s)",
+              bytes_text(p->bytes, all, sizeof all),
+              bytes_text(p->bytes_matrices, a, sizeof a),
+              bytes_text(p->bytes_candidates, b, sizeof b),
+              bytes_text(p->bytes_pool, d, sizeof d));
+    print_time(j->c, j->o->dry_run, p->flops);
+}
+
+static fmal_status check_needs(const job *j, const fmal_pool_info *info)
+{
+    if (info->rows > 0 && !j->strategy->takes_embeddings)
+        return FMAL_FAIL(
+            FMAL_ERR_ARG,
+            "%s: the strategy '%s' needs /features and /logits; the pool has "
+            "/embeddings",
+            j->o->pool, j->strategy->name);
+    return FMAL_OK;
 }
 
 /* Sizes, grid, memory and steps; whether that fits. Collective. */
@@ -259,7 +257,8 @@ static fmal_status plan(job *j)
         st = fmal_pool_look(j->o->pool, &info);
     FMAL_TRY(fmal_agree_root(ctx, st));
     fmal_bcast(ctx, &info, sizeof info, 0);
-    print_pool(&info, j->select.batch);
+    print_pool(j, &info);
+    FMAL_TRY(check_needs(j, &info));
     if (info.rows > 0)
         FMAL_TRY(fmal_select_plan_dense(&j->select, info.n, info.labelled,
                                         info.excluded, info.rows, info.columns,
@@ -274,8 +273,7 @@ static fmal_status plan(job *j)
                  bytes_text(p.bytes_pool, all, sizeof all));
         return check_memory(ctx, p.bytes_pool);
     }
-    print_search(&p);
-    print_time(ctx, &p);
+    print_search(j, &p);
     return check_memory(ctx, p.bytes);
 }
 
@@ -298,6 +296,9 @@ static fmal_status find_part(job *j, fmal_select_state *state, bool *found)
 }
 
 /* ---- After ---- */
+
+/* Distances between all pairs take n^2 d work on the root: not for larger batches. */
+enum { MOST_FOR_DISTANCES = 20000 };
 
 /* What only the root keeps of the picked samples. */
 typedef struct {
@@ -449,11 +450,12 @@ static fmal_status write_result(job *j, const fmal_batch *batch, gathered *g)
     fmal_picks picks = { .batch = batch,
                          .strategy = j->strategy->name,
                          .score = j->strategy->score,
+                         .unit = j->strategy->unit,
                          .options = j->identity.resolved,
                          .history = j->c->history,
                          .pool_path = j->o->pool,
                          .pool_checksum = j->pool->checksum,
-                         .nearest = g->nearest,
+                         .nearest = batch->n <= MOST_FOR_DISTANCES ? g->nearest : NULL,
                          .predicted = g->predicted,
                          .c = j->pool->info.c,
                          .pool_n = j->pool->info.n,
@@ -462,7 +464,9 @@ static fmal_status write_result(job *j, const fmal_batch *batch, gathered *g)
     if (j->pool->info.has_ids)
         FMAL_TRY(read_ids(j->o->pool, batch, g));
     picks.ids = g->ids;
-    FMAL_TRY(fmal_nearest_rows(g->features, batch->n, width_of(j->pool), g->nearest));
+    if (batch->n <= MOST_FOR_DISTANCES)
+        FMAL_TRY(
+            fmal_nearest_rows(g->features, batch->n, width_of(j->pool), g->nearest));
     if (j->pool->probs)
         count_predicted(g, batch->n, j->pool->info.c);
     FMAL_TRY(write_files(j, &picks));
@@ -554,11 +558,11 @@ static fmal_status select_batch(job *j)
     fmal_ckpt_clear_select(&resume);
     if (st == FMAL_OK)
         st = finish(j, &batch);
-    if (st == FMAL_STOPPED && j->c->ctx.rank == 0)
-        unlink(j->stop_file); /* obeyed: the next start goes on */
+    if (j->c->ctx.rank == 0 && (st == FMAL_OK || stopped_by_file(st)))
+        unlink(j->stop_file); /* obeyed, or too late: the next start goes on */
     if (st == FMAL_STOPPED)
         fmal_log(
-            FMAL_LOG_ERROR, "stopped",
+            FMAL_LOG_WARN, "stopped",
             "by %s; %s keeps the steps so far: the same command goes on from there",
             fmal_error_text(), j->part);
     fmal_batch_clear(&batch);
@@ -581,7 +585,9 @@ static fmal_status run(cli *c, void *given)
                                       .likelihood = j.strategy->likelihood,
                                       .topc = (int) o->topc };
     FMAL_TRY(check_singleton(&c->ctx));
-    FMAL_TRY(check_honoured(c->opts, j.strategy));
+    FMAL_TRY(check_honoured(c->opts, j.strategy, j.select.top));
+    if (j.strategy->searches)
+        fmal_stop_install();
     FMAL_TRY(parse_grid(o->grid, &j.select.grid_rows, &j.select.grid_cols));
     names_of_outputs(&j);
     if (!o->dry_run)
@@ -596,7 +602,11 @@ static fmal_status run(cli *c, void *given)
                                   .fixed = fmal_opts_ini(c->opts, false, true),
                                   .input = o->pool,
                                   .history = c->history };
-    fmal_status st = select_batch(&j);
+    fmal_status st = j.identity.given && j.identity.resolved && j.identity.fixed
+                         ? FMAL_OK
+                         : FMAL_FAIL(FMAL_ERR_NOMEM, "no memory for the options");
+    if (st == FMAL_OK)
+        st = select_batch(&j);
     fmal_free(&j.identity.given);
     fmal_free(&j.identity.resolved);
     fmal_free(&j.identity.fixed);

@@ -8,6 +8,7 @@
 #include "fmal/version.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,12 +86,12 @@ void job_begin(cli *c)
 
     fmal_max_f64(ctx, &isa, 1);
     fmal_h5_version(hdf5, sizeof hdf5);
-    fmal_log(
-        FMAL_LOG_INFO, "start",
-        "fmal %s %s: %d %s x %d ranks x %d thread, OpenBLAS %s, kernels %s, HDF5 %s",
-        FMAL_VERSION, c->command->name, ctx->nodes, ctx->nodes == 1 ? "node" : "nodes",
-        ctx->size / ctx->nodes, fmal_blas_threads(), fmal_blas_core(),
-        fmal_isa_name((fmal_isa) -isa), hdf5);
+    fmal_log(FMAL_LOG_INFO, "start",
+             "fmal %s %s: %d %s, %d %s x %d thread, OpenBLAS %s, kernels %s, HDF5 %s",
+             FMAL_VERSION, c->command->name, ctx->nodes,
+             ctx->nodes == 1 ? "node" : "nodes", ctx->size,
+             ctx->size == 1 ? "rank" : "ranks", fmal_blas_threads(), fmal_blas_core(),
+             fmal_isa_name((fmal_isa) -isa), hdf5);
     log_options(c->opts);
 }
 
@@ -101,6 +102,20 @@ void job_end(cli *c)
     fmal_max_f64(&c->ctx, &wants, 1);
     if (wants > 0)
         fmal_report_phases(&c->ctx, &c->phases, fmal_now() - c->start);
+}
+
+void plan_line(const cli *c, bool dry_run, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (!dry_run)
+        fmal_log(FMAL_LOG_INFO, "plan", "%s", text);
+    else if (c->ctx.rank == 0)
+        printf("%s\n", text);
 }
 
 /* ---- Checks that several commands make ---- */
@@ -145,18 +160,60 @@ fmal_status parse_grid(const char *text, int *rows, int *cols)
     return FMAL_OK;
 }
 
-fmal_status check_honoured(const fmal_opts *o, const fmal_strategy *strategy)
+/* Options of which a strategy honours some. */
+static bool is_strategys_own(const char *name)
 {
-    static const char *const options[] = { "lambda", "oversample", "labelled-fisher",
-                                           "grid",   "select",     "topc" };
+    static const char *const names[] = { "lambda", "oversample", "labelled-fisher",
+                                         "grid",   "select",     "topc" };
 
-    for (int i = 0; i < FMAL_COUNT(options); i++)
-        if (fmal_opts_given(o, options[i]) &&
-            !fmal_strategy_honours(strategy, options[i]))
+    for (int i = 0; i < FMAL_COUNT(names); i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+fmal_status check_honoured(const fmal_opts *o, const fmal_strategy *strategy, bool top)
+{
+    for (int i = 0; i < fmal_opts_count(o); i++) {
+        const char *name = fmal_opts_at(o, i)->name;
+
+        if (fmal_opts_given(o, name) && is_strategys_own(name) &&
+            !fmal_strategy_honours(strategy, name))
             return FMAL_FAIL(FMAL_ERR_USAGE,
                              "--%s: the strategy '%s' does not use it; leave it out",
-                             options[i], strategy->name);
+                             name, strategy->name);
+    }
+    if (top && fmal_opts_given(o, "oversample"))
+        return FMAL_FAIL(
+            FMAL_ERR_USAGE,
+            "--oversample: --select top adds nothing to remove again; leave "
+            "one of them out");
     return FMAL_OK;
+}
+
+void print_time(const cli *c, bool dry_run, double flops)
+{
+    /* Of what a product alone reaches; measured over whole selections. */
+    const double efficiency = 0.6;
+    double rate = fmal_gemm_rate(&c->ctx);
+    char text[32];
+
+    if (rate <= 0)
+        return;
+    double seconds = flops / (efficiency * rate);
+    if (seconds < 1)
+        snprintf(text, sizeof text, "under 1 s");
+    else
+        fmal_duration(seconds, text, sizeof text);
+    plan_line(c, dry_run,
+              "expected time of selection: %s (DGEMM here %.1f GFLOP/s a rank)", text,
+              rate / 1e9);
+}
+
+bool stopped_by_file(fmal_status st)
+{
+    return st == FMAL_STOPPED &&
+           strcmp(fmal_error_text(), fmal_stop_reason(FMAL_STOP_FILE)) == 0;
 }
 
 double stop_deadline(const cli *c, double max_time)

@@ -1,5 +1,5 @@
 /* The program: find the command, parse its options, run it, turn its status into an
-   exit code. Only this file knows MPI_COMM_WORLD. */
+   exit code. Only this file computes on MPI_COMM_WORLD. */
 #include "cli_impl.h"
 #include "fmal/io.h"
 #include "fmal/la.h"
@@ -27,10 +27,18 @@ static fmal_status unknown_command(const char *name)
 
     for (int i = 0; commands[i]; i++)
         names[i + 1] = commands[i]->name;
+    if (name[0] == '-')
+        return FMAL_FAIL(
+            FMAL_ERR_USAGE,
+            "%s: give the command first, then its options, as in fmal select "
+            "%s; fmal help lists the commands",
+            name, name);
     const char *near = fmal_nearest(name, names);
-    return FMAL_FAIL(FMAL_ERR_USAGE, "unknown command '%s'%s%s%s; fmal help lists them",
-                     name, near ? "; did you mean '" : "", near ? near : "",
-                     near ? "'?" : "");
+    if (near)
+        return FMAL_FAIL(FMAL_ERR_USAGE,
+                         "unknown command '%s'; did you mean '%s'? fmal help lists all",
+                         name, near);
+    return FMAL_FAIL(FMAL_ERR_USAGE, "unknown command '%s'; fmal help lists all", name);
 }
 
 /* fmal help [COMMAND] */
@@ -42,6 +50,10 @@ static fmal_status help(int argc, char **argv)
     }
     if (strcmp(argv[2], "--markdown") == 0) {
         print_markdown(stdout);
+        return FMAL_OK;
+    }
+    if (strcmp(argv[2], "help") == 0) {
+        print_overview(stdout);
         return FMAL_OK;
     }
     const command *c = find_command(argv[2]);
@@ -117,7 +129,6 @@ static fmal_status run_on_ranks(cli *c, void *options, const common_options *com
     FMAL_MPI(MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided));
     FMAL_MPI(MPI_Comm_dup(MPI_COMM_WORLD, &comm));
     fmal_ctx_init(&c->ctx, comm);
-    fmal_stop_install();
     fmal_blas_one_thread();
     log_begin(common, c->ctx.rank);
 

@@ -15,6 +15,9 @@ typedef struct rundir {
    FMAL_ERR_IO: cannot be made or written; another run is in it. */
 fmal_status rundir_open(const fmal_ctx *ctx, const char *path, rundir *dir);
 
+/* FMAL_ERR_EXISTS if there are tables of a run without its checkpoint. Collective. */
+fmal_status rundir_check_unused(const fmal_ctx *ctx, const rundir *dir);
+
 /* Let go. Not collective. */
 void rundir_close(rundir *dir);
 

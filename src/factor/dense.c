@@ -286,8 +286,8 @@ static void add_columns(fmal_panel *panel, fmal_idx b, int first, int cols, doub
     }
 }
 
-static fmal_status dense_quadratic(fmal_panel *panel, const fmal_dmat *a,
-                                   double null_value, double *g, double *flops)
+static fmal_status dense_quadratic(fmal_panel *panel, const fmal_dmat *a, double *g,
+                                   double *flops)
 {
     const fmal_factor *f = panel->factor;
     panel_data *data = panel->own;
@@ -295,7 +295,6 @@ static fmal_status dense_quadratic(fmal_panel *panel, const fmal_dmat *a,
     size_t count =
         (size_t) panel->groups * (size_t) (r * (r + 1) / 2) * FMAL_LANES * sizeof *g;
 
-    (void) null_value; /* nothing is known of a common null space */
     memset(g, 0, count);
     for (int first = 0; first < order; first += COLUMNS) {
         int cols = order - first < COLUMNS ? order - first : COLUMNS;
@@ -351,6 +350,7 @@ static fmal_status dense_create(const fmal_ctx *ctx, const fmal_part *part,
                         .part = *part,
                         .order = order,
                         .rank = r,
+                        .classes = 1,
                         .own = own };
     st = FMAL_ALLOC(&own->sample, r * order);
     if (st != FMAL_OK)

@@ -19,6 +19,11 @@ int fmal_factor_rank(const fmal_factor *f)
     return f->rank;
 }
 
+int fmal_factor_classes(const fmal_factor *f)
+{
+    return f->classes;
+}
+
 fmal_isa fmal_factor_isa(const fmal_factor *f)
 {
     return f->isa;
@@ -136,10 +141,10 @@ const fmal_idx *fmal_panel_index(const fmal_panel *panel)
     return panel->index_g;
 }
 
-fmal_status fmal_panel_quadratic(fmal_panel *panel, const fmal_dmat *a,
-                                 double null_value, double *g, double *flops)
+fmal_status fmal_panel_quadratic(fmal_panel *panel, const fmal_dmat *a, double *g,
+                                 double *flops)
 {
-    return panel->factor->ops->quadratic(panel, a, null_value, g, flops);
+    return panel->factor->ops->quadratic(panel, a, g, flops);
 }
 
 void fmal_panel_load(fmal_panel *panel, const double *w, int cols)

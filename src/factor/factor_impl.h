@@ -14,8 +14,8 @@ typedef struct fmal_factor_ops {
     void (*row)(const fmal_factor *self, fmal_idx index_g, double *v);
     fmal_status (*panel_open)(fmal_panel *panel, int max_cols);
     void (*panel_close)(fmal_panel *panel);
-    fmal_status (*quadratic)(fmal_panel *panel, const fmal_dmat *a, double null_value,
-                             double *g, double *flops);
+    fmal_status (*quadratic)(fmal_panel *panel, const fmal_dmat *a, double *g,
+                             double *flops);
     void (*load)(fmal_panel *panel, const double *w, int cols);
     void (*apply)(fmal_panel *panel, fmal_idx block, double *out);
     double (*apply_flops)(const fmal_panel *panel);
@@ -29,7 +29,8 @@ struct fmal_factor {
     fmal_isa isa; /* the lowest of all ranks */
     fmal_idx order;
     int rank;
-    void *own; /* the form's data */
+    int classes; /* blocks over which rows sum to zero, or 1 */
+    void *own;   /* the form's data */
 };
 
 struct fmal_panel {

@@ -284,8 +284,8 @@ static fmal_idx packed(int k, int l)
 
 /* Coefficients of `count` class pairs from `first` on, to data->coefficients.
    Collective. (k, l) walks along with the pairs. */
-static void get_coefficients(panel_data *data, const fmal_dmat *a, int d,
-                             double diagonal, int *k, int *l, int count)
+static void get_coefficients(panel_data *data, const fmal_dmat *a, int d, int *k,
+                             int *l, int count)
 {
     double *to = data->coefficients;
 
@@ -293,7 +293,7 @@ static void get_coefficients(panel_data *data, const fmal_dmat *a, int d,
         fmal_dmat_get(a, *k * d, *l * d, d, d, data->square);
         for (int j = 0; j < d; j++)
             for (int i = 0; i <= j; i++)
-                *to++ = i == j ? data->square[i * d + i] - diagonal
+                *to++ = i == j ? data->square[i * d + i]
                                : data->square[i * d + j] + data->square[j * d + i];
         if ((*l)++ == *k) {
             *l = 0;
@@ -405,8 +405,8 @@ static void rotate_all(fmal_panel *panel, const double *forms, double *g)
     }
 }
 
-static fmal_status kron_quadratic(fmal_panel *panel, const fmal_dmat *a,
-                                  double null_value, double *g, double *flops)
+static fmal_status kron_quadratic(fmal_panel *panel, const fmal_dmat *a, double *g,
+                                  double *flops)
 {
     const kron *own = panel->factor->own;
     panel_data *data = panel->own;
@@ -424,9 +424,7 @@ static fmal_status kron_quadratic(fmal_panel *panel, const fmal_dmat *a,
         int count =
             (int) (triangle - first < data->chunk ? triangle - first : data->chunk);
 
-        /* The null space is 1 (x) u: null_value / c (1 1^T) (x) I goes out of A. */
-        get_coefficients(data, a, d, own->zero_sum ? null_value / own->c : 0, &k, &l,
-                         count);
+        get_coefficients(data, a, d, &k, &l, count);
         scatter_forms(panel, first, count, forms);
     }
     rotate_all(panel, forms, g);
@@ -476,6 +474,7 @@ static fmal_status kron_create(const fmal_ctx *ctx, const fmal_part *part,
     }
     *own = *given;
     *f = (fmal_factor){ .ops = &kron_ops, .ctx = *ctx, .part = *part, .own = own };
+    f->classes = own->zero_sum ? own->c : 1;
     fmal_kron_sizes(own->likelihood, own->top, own->d, own->c, &f->order, &f->rank);
     st = FMAL_ALLOC(&own->sample, own->d + own->c);
     if (st == FMAL_OK)

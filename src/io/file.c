@@ -69,8 +69,10 @@ bool fmal_file_same(const char *a, const char *b)
            at_a.st_dev == at_b.st_dev && at_a.st_ino == at_b.st_ino;
 }
 
-static int write_all(int fd, const char *data, size_t bytes)
+int fmal_write_all(int fd, const void *from, size_t bytes)
 {
+    const char *data = from;
+
     while (bytes > 0) {
         ssize_t n = write(fd, data, bytes < (1u << 30) ? bytes : 1u << 30);
 
@@ -108,10 +110,10 @@ fmal_status fmal_file_replace(const char *path, const void *data, size_t bytes)
         return FMAL_FAIL(FMAL_ERR_IO, "%s: cannot create: %s", temporary,
                          strerror(errno));
     fmal_point("file-begin");
-    if (write_all(fd, from, bytes / 2) != 0)
+    if (fmal_write_all(fd, from, bytes / 2) != 0)
         error = errno;
     fmal_point("file-middle");
-    if (!error && write_all(fd, from + bytes / 2, bytes - bytes / 2) != 0)
+    if (!error && fmal_write_all(fd, from + bytes / 2, bytes - bytes / 2) != 0)
         error = errno;
     if (!error && fsync(fd) != 0 && errno != EINVAL)
         error = errno;

@@ -4,6 +4,7 @@
 #include "fmal/version.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,26 @@ fmal_status fmal_h5_open(const char *path, fmal_h5 **out)
     return st == FMAL_OK ? handle_create(file, path, out) : st;
 }
 
+/* Whether this process sees the file that the root saw: a path on one node's own disk
+   is not there on the others. */
+static fmal_status can_read_here(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0) {
+        int error = errno;
+        char host[64] = "?";
+
+        gethostname(host, sizeof host - 1);
+        return FMAL_FAIL(
+            FMAL_ERR_IO,
+            "%s: cannot read on node %s: %s; put it where every node sees it", path,
+            host, strerror(error));
+    }
+    close(fd);
+    return FMAL_OK;
+}
+
 fmal_status fmal_h5_open_all(const fmal_ctx *ctx, const char *path, fmal_h5 **out)
 {
     fmal_h5 *h = NULL;
@@ -104,6 +125,9 @@ fmal_status fmal_h5_open_all(const fmal_ctx *ctx, const char *path, fmal_h5 **ou
         st = fmal_h5_open(path, &h);
     fmal_h5_close(&h);
     if ((st = fmal_agree_root(ctx, st)) != FMAL_OK)
+        return st;
+    /* MPI-IO waits for ever where one rank cannot open what the others can. */
+    if ((st = fmal_agree(ctx, can_read_here(path))) != FMAL_OK)
         return st;
 
     hid_t list = access_list();
@@ -216,6 +240,18 @@ static fmal_status check_head(const char *path, const char *data, size_t bytes)
     return FMAL_OK;
 }
 
+bool fmal_h5_is_checked(const char *path)
+{
+    char head[18] = "";
+    FILE *f = fopen(path, "rb");
+
+    if (!f)
+        return false;
+    bool whole = fread(head, 1, sizeof head, f) == sizeof head;
+    fclose(f);
+    return whole && strncmp(head, HEAD_FORMAT, sizeof head) == 0;
+}
+
 fmal_status fmal_h5_open_checked(const char *path, fmal_h5 **out)
 {
     char *data = NULL;
@@ -311,7 +347,8 @@ void fmal_h5_version(char *text, size_t size)
 
 fmal_status fmal_h5_stamp(fmal_h5 *h, const char *schema, const char *history)
 {
-    char clipped[4096]; /* an attribute dies at 64 KiB, and a list of files may be long */
+    char clipped[4096]; /* an attribute dies at 64 KiB, and a list of files may be long
+                         */
 
     snprintf(clipped, sizeof clipped, "%s", history);
     FMAL_TRY(fmal_h5_attr_text(h, "/", "schema", schema));

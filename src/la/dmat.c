@@ -46,7 +46,15 @@ fmal_status fmal_dmat_create(const fmal_grid *grid, fmal_idx n, fmal_dmat **out)
         if (grid->inside)
             descinit_(m->desc, &order, &order, &block, &block, &ZERO, &ZERO,
                       &grid->context, &lead, &info);
-        st = FMAL_ALLOC(&m->a, (fmal_idx) lead * m->cols_l);
+        /* ScaLAPACK counts local elements in 32 bits. */
+        if ((fmal_idx) lead * m->cols_l > INT_MAX)
+            st =
+                FMAL_FAIL(FMAL_ERR_ARG,
+                          "a matrix of order %d has too many elements a rank on a grid "
+                          "of %d x %d; use more ranks, or a larger --grid",
+                          order, grid->rows, grid->cols);
+        else
+            st = FMAL_ALLOC(&m->a, (fmal_idx) lead * m->cols_l);
     }
     st = fmal_agree(&grid->ctx, st);
     if (st != FMAL_OK)
@@ -168,6 +176,71 @@ void fmal_dmat_sandwich(const fmal_dmat *a, const fmal_dmat *f, fmal_dmat *work,
             f->desc, &zero, work->a, &ONE, &ONE, work->desc);
     pdsymm_("R", "L", &a->n, &a->n, &one, a->a, &ONE, &ONE, a->desc, work->a, &ONE,
             &ONE, work->desc, &zero, out->a, &ONE, &ONE, out->desc);
+}
+
+/* Local rows [*begin, *end) of global rows [first, first + count): local order is
+   global order. The same for columns. */
+static void local_range(const fmal_dmat *m, int extent_l,
+                        int (*global)(const fmal_dmat *, int), int first, int count,
+                        int *begin, int *end)
+{
+    int il = 0;
+
+    while (il < extent_l && global(m, il) < first)
+        il++;
+    *begin = il;
+    while (il < extent_l && global(m, il) < first + count)
+        il++;
+    *end = il;
+}
+
+/* Take the mean over classes out of the rows' (with `down`) or the columns' elements
+   that belong to class k the other way. feature [rows_l]: row modulo d; sum [d, d]. */
+static void center_class(fmal_dmat *m, int classes, int k, bool down,
+                         const int *feature, double *sum)
+{
+    int d = m->n / classes, i0 = 0, i1 = m->rows_l, j0 = 0, j1 = m->cols_l;
+
+    if (down)
+        local_range(m, m->cols_l, fmal_dmat_col, k * d, d, &j0, &j1);
+    else
+        local_range(m, m->rows_l, fmal_dmat_row, k * d, d, &i0, &i1);
+    memset(sum, 0, sizeof(double) * (size_t) d * (size_t) d);
+    for (int jl = j0; jl < j1; jl++) {
+        double *s = sum + (size_t) (fmal_dmat_col(m, jl) % d) * (size_t) d;
+        const double *x = m->a + (size_t) jl * (size_t) m->rows_l;
+
+        for (int il = i0; il < i1; il++)
+            s[feature[il]] += x[il];
+    }
+    fmal_sum_f64(&m->grid->ctx, sum, (fmal_idx) d * d);
+    for (int jl = j0; jl < j1; jl++) {
+        const double *s = sum + (size_t) (fmal_dmat_col(m, jl) % d) * (size_t) d;
+        double *x = m->a + (size_t) jl * (size_t) m->rows_l;
+
+        for (int il = i0; il < i1; il++)
+            x[il] -= s[feature[il]] / classes;
+    }
+}
+
+fmal_status fmal_dmat_center(fmal_dmat *m, int classes)
+{
+    fmal_idx d = m->n / classes;
+    int *feature = NULL;
+    double *sum = NULL;
+    fmal_status st = FMAL_ALLOC(&sum, d * d);
+
+    if (st == FMAL_OK)
+        st = FMAL_ALLOC(&feature, m->rows_l);
+    for (int il = 0; il < m->rows_l && st == FMAL_OK; il++)
+        feature[il] = fmal_dmat_row(m, il) % (int) d;
+    st = fmal_agree(&m->grid->ctx, st);
+    for (int turn = 0; turn < 2; turn++)
+        for (int k = 0; k < classes && st == FMAL_OK; k++)
+            center_class(m, classes, k, turn == 0, feature, sum);
+    fmal_free(&sum);
+    fmal_free(&feature);
+    return st;
 }
 
 double fmal_dmat_trace_product(const fmal_dmat *a, const fmal_dmat *b)

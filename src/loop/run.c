@@ -29,6 +29,8 @@ static fmal_status save(fmal_run *run)
     fmal_status st = FMAL_OK;
 
     run->state.seconds = fmal_now() - run->began;
+    run->state.net = run->net;
+    run->state.set = run->setup.set;
     fmal_phase_begin(run->setup.phases, FMAL_PHASE_CHECKPOINT);
     fmal_point("checkpoint-begin");
     if (hooks->save)
@@ -47,6 +49,8 @@ static fmal_status save_selection(void *arg, const fmal_select_state *selection)
     fmal_status st = FMAL_OK;
 
     run->state.seconds = fmal_now() - run->began;
+    run->state.net = run->net;
+    run->state.set = run->setup.set;
     run->state.selection = *selection;
     run->state.has_selection = true;
     fmal_point("checkpoint-begin");
@@ -223,39 +227,38 @@ static fmal_status make_trainer(fmal_run *run, fmal_trainer **trainer)
     set_weights(run);
     FMAL_TRY(fmal_trainer_create(run->setup.ctx, run->net, run->setup.set, &options,
                                  s->picks, s->n_picks, trainer));
-    float *optimiser = fmal_trainer_state(*trainer, &count);
+    float *optimizer = fmal_trainer_state(*trainer, &count);
     if (s->epochs > 0) {
-        if (count != s->n_optimiser)
-            return FMAL_FAIL(FMAL_ERR_FORMAT, "the saved optimiser is not this one");
-        memcpy(optimiser, s->optimiser, sizeof(float) * (size_t) count);
+        if (count != s->n_optimizer)
+            return FMAL_FAIL(FMAL_ERR_FORMAT, "the saved optimizer is not this one");
+        memcpy(optimizer, s->optimizer, sizeof(float) * (size_t) count);
         fmal_trainer_resume(*trainer, s->epochs, s->steps);
     }
     return FMAL_OK;
 }
 
-/* Between epochs: weights and optimiser into the state, and the state to disk. */
+/* Between epochs: weights and optimizer into the state, and the state to disk. */
 static fmal_status save_training(fmal_run *run, fmal_trainer *trainer)
 {
     fmal_run_state *s = &run->state;
     fmal_idx count = 0;
-    const float *optimiser = fmal_trainer_state(trainer, &count);
+    const float *optimizer = fmal_trainer_state(trainer, &count);
     fmal_status st = fmal_state_keep_params(s, run->net);
 
-    if (st == FMAL_OK && s->n_optimiser != count) {
-        fmal_free(&s->optimiser);
-        st = FMAL_ALLOC(&s->optimiser, count);
+    if (st == FMAL_OK && s->n_optimizer != count) {
+        fmal_free(&s->optimizer);
+        st = FMAL_ALLOC(&s->optimizer, count);
     }
     FMAL_TRY(fmal_agree(run->setup.ctx, st));
-    memcpy(s->optimiser, optimiser, sizeof(float) * (size_t) count);
-    s->n_optimiser = count;
+    memcpy(s->optimizer, optimizer, sizeof(float) * (size_t) count);
+    s->n_optimizer = count;
     fmal_trainer_counters(trainer, &s->epochs, &s->steps);
     return save(run);
 }
 
-/* Whether to save or stop now, the same on every rank: FMAL_STOP_* bits, or SAVE_DUE.
+/* Whether to save or stop now, the same on every rank: FMAL_STOP_* bits, or
+ * FMAL_SAVE_DUE.
  */
-enum { SAVE_DUE = 8 };
-
 static int look_up(fmal_run *run, double last_save)
 {
     const fmal_run_hooks *hooks = run->setup.hooks;
@@ -264,7 +267,7 @@ static int look_up(fmal_run *run, double last_save)
 
     if (ctx->rank == 0 && hooks->every_seconds > 0 &&
         fmal_now() - last_save >= hooks->every_seconds)
-        bits |= SAVE_DUE;
+        bits |= FMAL_SAVE_DUE;
     FMAL_MPI(MPI_Allreduce(MPI_IN_PLACE, &bits, 1, MPI_INT, MPI_BOR, ctx->comm));
     return bits;
 }
@@ -296,7 +299,7 @@ static fmal_status train_epochs(fmal_run *run, fmal_trainer *trainer, fmal_epoch
             st = save_training(run, trainer);
             last_save = fmal_now();
         }
-        if (st == FMAL_OK && (bits & ~SAVE_DUE) && !epoch->finished)
+        if (st == FMAL_OK && (bits & ~FMAL_SAVE_DUE) && !epoch->finished)
             st = FMAL_FAIL(FMAL_STOPPED, "%s", fmal_stop_reason(bits));
     }
     fmal_progress_end(&progress);
@@ -347,8 +350,8 @@ static fmal_status train_round(fmal_run *run)
         st = hooks->round(hooks->arg, s, s->round);
     if (st != FMAL_OK)
         return st;
-    fmal_free(&s->optimiser);
-    s->n_optimiser = 0;
+    fmal_free(&s->optimizer);
+    s->n_optimizer = 0;
     s->epochs = s->steps = 0;
     if (s->round == options_of(run)->rounds) {
         s->stage = FMAL_STAGE_DONE;

@@ -55,7 +55,7 @@ void fmal_run_state_clear(fmal_run_state *state)
     fmal_free(&state->pick_labels);
     fmal_free(&state->pick_scores);
     fmal_free(&state->params);
-    fmal_free(&state->optimiser);
+    fmal_free(&state->optimizer);
     if (state->has_selection)
         fmal_select_state_clear(&state->selection);
     memset(state, 0, sizeof *state);
@@ -109,8 +109,11 @@ static bool is_consistent(const fmal_run_options *o, const fmal_run_state *s)
     for (int64_t r = 0; r <= rounds_picked(s); r++)
         if (s->first_pick[r] != (r == 0 ? 0 : o->initial + (r - 1) * o->select.batch))
             return false;
-    if (s->epochs < 0 || s->steps < 0 || (!training && s->epochs > 0) ||
-        (s->has_selection && s->stage != FMAL_STAGE_PICK))
+    if (s->epochs < 0 || s->steps < 0 || (!training && s->epochs > 0))
+        return false;
+    if (s->has_selection &&
+        (s->stage != FMAL_STAGE_PICK || s->selection.n_removed < 0 ||
+         s->selection.n_removed > s->selection.n_added))
         return false;
     /* Only a run that has not trained yet has no weights. */
     return s->n_params > 0 || (training && s->round == 0 && s->epochs == 0);
@@ -127,7 +130,7 @@ static fmal_status copy_arrays(const fmal_run_state *from, fmal_run_state *s)
     memcpy(s->pick_labels, from->pick_labels, picks * sizeof *s->pick_labels);
     memcpy(s->pick_scores, from->pick_scores, picks * sizeof *s->pick_scores);
     FMAL_TRY(COPY(s->params, from->params, from->n_params));
-    FMAL_TRY(COPY(s->optimiser, from->optimiser, from->n_optimiser));
+    FMAL_TRY(COPY(s->optimizer, from->optimizer, from->n_optimizer));
     if (from->has_selection)
         FMAL_TRY(fmal_select_state_copy(&from->selection, &s->selection));
     s->has_selection = from->has_selection;
@@ -152,7 +155,7 @@ fmal_status fmal_state_copy(const fmal_run_options *options, const fmal_run_stat
     s.rounds_done = from->rounds_done;
     s.n_picks = from->n_picks;
     s.n_params = from->n_params;
-    s.n_optimiser = from->n_optimiser;
+    s.n_optimizer = from->n_optimizer;
     s.epochs = from->epochs;
     s.steps = from->steps;
     s.events_bytes = from->events_bytes;

@@ -12,7 +12,7 @@ void fmal_mpi_check(int code, const char *call, const char *file, int line)
         return;
     MPI_Error_string(code, text, &length);
     fprintf(stderr, "fmal: %s:%d: %.60s failed: %s\n", file, line, call, text);
-    MPI_Abort(MPI_COMM_WORLD, 1);
+    MPI_Abort(MPI_COMM_WORLD, 1); /* whatever communicator failed: all ranks end */
 }
 
 void fmal_ctx_init(fmal_ctx *ctx, MPI_Comm comm)

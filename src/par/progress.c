@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 const char *const fmal_progress_mode_names[] = { "auto", "always", "never", 0 };
@@ -30,8 +31,7 @@ void fmal_progress_begin(fmal_progress *p, const char *what, const char *unit,
     p->bar = shows.bar;
 }
 
-/* Seconds as 12 s, 3:05 or 1:02:03. */
-static void duration(double seconds, char *text, size_t size)
+void fmal_duration(double seconds, char *text, size_t size)
 {
     long s = (long) (seconds + 0.5);
 
@@ -43,18 +43,30 @@ static void duration(double seconds, char *text, size_t size)
         snprintf(text, size, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
 }
 
+/* Columns of the terminal that standard error is, 80 if it does not say. */
+static int columns(void)
+{
+    struct winsize size;
+
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20)
+        return size.ws_col;
+    return 80;
+}
+
+/* One line, cut at the terminal's edge: a line that wraps cannot be taken back. */
 static void draw_bar(fmal_progress *p, fmal_idx done, double rate, const char *left,
                      const char *note)
 {
-    char bar[BAR_WIDTH + 1];
+    char bar[BAR_WIDTH + 1], line[512];
     int full = p->total > 0 ? (int) (BAR_WIDTH * done / p->total) : 0;
 
     for (int i = 0; i < BAR_WIDTH; i++)
         bar[i] = i < full ? '#' : '.';
     bar[BAR_WIDTH] = 0;
-    fprintf(stderr, "\r\033[K%s [%s] %" PRId64 "/%" PRId64 " %s, %.3g/s, %s left%s%s",
-            p->what, bar, done, p->total, p->unit, rate, left, note ? ", " : "",
-            note ? note : "");
+    snprintf(line, sizeof line,
+             "%s [%s] %" PRId64 "/%" PRId64 " %s, %.3g/s, %s left%s%s", p->what, bar,
+             done, p->total, p->unit, rate, left, note ? ", " : "", note ? note : "");
+    fprintf(stderr, "\r\033[K%.*s", columns() - 1, line);
     fflush(stderr);
     p->open = true;
 }
@@ -71,7 +83,7 @@ void fmal_progress_at(fmal_progress *p, fmal_idx done, const char *note)
     p->shown = now;
     double rate = (double) (done - p->first) / seconds;
     if (rate > 0)
-        duration((double) (p->total - done) / rate, left, sizeof left);
+        fmal_duration((double) (p->total - done) / rate, left, sizeof left);
     if (p->bar)
         draw_bar(p, done, rate, left, note);
     else

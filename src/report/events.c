@@ -66,7 +66,9 @@ static fmal_status append(fmal_events *e, const char *event, json_t *fields)
     size_t length = text ? strlen(text) : 0;
     if (text)
         text[length++] = '\n'; /* in the place of the ending zero */
-    if (!text || write(e->fd, text, length) != (ssize_t) length)
+    if (!text)
+        st = FMAL_FAIL(FMAL_ERR_NOMEM, "%s: cannot build an event", e->path);
+    else if (fmal_write_all(e->fd, text, length) != 0)
         st = FMAL_FAIL(FMAL_ERR_IO, "%s: cannot write: %s", e->path, strerror(errno));
     e->bytes += (int64_t) length;
     json_decref(line);
@@ -84,6 +86,15 @@ fmal_status fmal_events_add(fmal_events *e, const char *event, json_t *fields)
     st = fmal_agree_root(&e->ctx, st);
     fmal_bcast(&e->ctx, &e->bytes, sizeof e->bytes, 0);
     return st;
+}
+
+fmal_status fmal_events_sync(fmal_events *e)
+{
+    fmal_status st = FMAL_OK;
+
+    if (e->fd >= 0 && fsync(e->fd) != 0 && errno != EINVAL)
+        st = FMAL_FAIL(FMAL_ERR_IO, "%s: cannot write: %s", e->path, strerror(errno));
+    return fmal_agree_root(&e->ctx, st);
 }
 
 int64_t fmal_events_bytes(const fmal_events *e)

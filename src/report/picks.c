@@ -20,7 +20,8 @@ static fmal_status write_arrays(fmal_h5 *h, const fmal_picks *p)
                            .ndims = 1,
                            .dims = { n },
                            .label = { "pick" },
-                           .long_name = p->score };
+                           .long_name = p->score,
+                           .units = p->unit };
     fmal_h5_spec nearest = { .name = "/picks/nearest",
                              .type = FMAL_F64,
                              .ndims = 1,
@@ -45,7 +46,8 @@ static fmal_status write_arrays(fmal_h5 *h, const fmal_picks *p)
 
     FMAL_TRY(fmal_h5_write(h, &index, p->batch->index));
     FMAL_TRY(fmal_h5_write(h, &score, p->batch->score));
-    FMAL_TRY(fmal_h5_write(h, &nearest, p->nearest));
+    if (p->nearest)
+        FMAL_TRY(fmal_h5_write(h, &nearest, p->nearest));
     if (p->c > 0)
         FMAL_TRY(fmal_h5_write(h, &predicted, p->predicted));
     return p->ids ? fmal_h5_write(h, &ids, p->ids) : FMAL_OK;
@@ -83,6 +85,21 @@ fmal_status fmal_picks_save(const char *path, const fmal_picks *picks)
     return st;
 }
 
+/* Text of any bytes: what is not UTF-8 becomes question marks. */
+static json_t *any_text(const char *text)
+{
+    json_t *out = json_string(text);
+    char *copy = out ? NULL : fmal_strdup(text);
+
+    for (char *p = copy; p && *p; p++)
+        if ((unsigned char) *p > 127)
+            *p = '?';
+    if (!out)
+        out = json_string(copy ? copy : "?");
+    fmal_free(&copy);
+    return out;
+}
+
 json_t *fmal_picks_json(const fmal_picks *p)
 {
     json_t *index = json_array(), *score = json_array(), *ids = json_array();
@@ -92,7 +109,7 @@ json_t *fmal_picks_json(const fmal_picks *p)
         json_array_append_new(index, json_integer(p->batch->index[i]));
         json_array_append_new(score, json_real(p->batch->score[i]));
         if (p->ids)
-            json_array_append_new(ids, json_string(p->ids[i]));
+            json_array_append_new(ids, any_text(p->ids[i]));
     }
     out = json_pack("{s:s, s:o, s:o}", "strategy", p->strategy, "index", index, "score",
                     score);

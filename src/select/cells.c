@@ -72,10 +72,10 @@ void fmal_cells_destroy(fmal_cells **cells)
 }
 
 fmal_status fmal_cells_refresh(fmal_cells *cells, const fmal_dmat *a,
-                               const fmal_dmat *e, double lambda, double *flops)
+                               const fmal_dmat *e, double *flops)
 {
-    FMAL_TRY(fmal_panel_quadratic(cells->panel, a, 1 / lambda, cells->g, flops));
-    return fmal_panel_quadratic(cells->panel, e, 0, cells->b, flops);
+    FMAL_TRY(fmal_panel_quadratic(cells->panel, a, cells->g, flops));
+    return fmal_panel_quadratic(cells->panel, e, cells->b, flops);
 }
 
 void fmal_cells_update(fmal_cells *cells, double sign, const double *wz)

@@ -43,6 +43,8 @@ static double candidate_bytes(const fmal_select_plan *p, double candidates, int 
     double used = blocks > 1 ? blocks - 1 : 1, pairs = blocks * (blocks + 1) / 2;
     double products = (double) d * (d + 1) / 2;
     double each = 8 * r * (r + 1) + 8 + 1 + 2 * sizeof(fmal_idx) + 8 * (r + used);
+    if (r != used) /* topc: forms of all class pairs, before they become triangles */
+        each += 4 * used * (used + 1) + 4 * r;
     double panel = least(cap, 8 * products * used * (used + 1) / 2) +
                    8 * (2 * m * r * r + d * m + 2 * r * used * (d + m) + 512 * m);
     double sums = least(cap, 8 * pairs * products) + 8 * pairs * (512 + m) +
@@ -67,6 +69,12 @@ static fmal_status choose_grid(fmal_select_plan *p, int ranks)
         return FMAL_FAIL(FMAL_ERR_ARG, "--grid %dx%d needs %d ranks; there are %d",
                          p->grid_rows, p->grid_cols, p->grid_rows * p->grid_cols,
                          ranks);
+    if (fmal_dmat_bytes(p->order, p->grid_rows, p->grid_cols) / 8 > 2147483647.0)
+        return FMAL_FAIL(FMAL_ERR_ARG,
+                         "matrices of order %" PRId64
+                         " on a grid of %d x %d have too many "
+                         "elements a rank; use more ranks, or a strategy of smaller D",
+                         p->order, p->grid_rows, p->grid_cols);
     return FMAL_OK;
 }
 
@@ -81,7 +89,7 @@ static double total_flops(const fmal_select_plan *p, double share, double first_
     double grid = p->grid_rows * p->grid_cols, order = (double) p->order, r = p->rank;
     double samples =
         sums + refreshes * 2 * first_values + (double) p->forward * 2 * columns * 2 * r;
-    double matrices = (refreshes + 2) * 6 * order * order * order +
+    double matrices = (refreshes + 2) * 5 * order * order * order +
                       (double) (p->forward + p->backward) * 10 * r * order * order;
 
     return share * samples + matrices / grid;

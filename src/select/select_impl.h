@@ -27,7 +27,7 @@ void fmal_cells_destroy(fmal_cells **cells);
 
 /* G and B afresh from A and E = A F A. Collective. */
 fmal_status fmal_cells_refresh(fmal_cells *cells, const fmal_dmat *a,
-                               const fmal_dmat *e, double lambda, double *flops);
+                               const fmal_dmat *e, double *flops);
 
 /* G and B after a step: wz [2 r, D] holds the columns of W, then of Z. Not collective.
  */
@@ -40,12 +40,13 @@ void fmal_cells_score(fmal_cells *cells, double sign);
 void fmal_cells_drop(fmal_cells *cells, fmal_idx index_g);
 
 /*
- * The inverse A = M^-1 and E = A F A, and what a step does to them.
+ * The inverse A = M^-1, but for what no factor reaches, and E = A F A, and what a step
+ * does to them.
  */
 typedef struct fmal_inverse {
     fmal_grid grid;
     const fmal_ctx *ctx;
-    int r;
+    int r, classes;
     fmal_idx order;
     fmal_dmat *f, *a, *e, *work;
     fmal_lowrank *a_now, *e_now;

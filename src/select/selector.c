@@ -70,12 +70,12 @@ static fmal_status build_information(fmal_selector *s, double *flops)
     return fmal_factor_gram(factor, s->take, s->scale * s->scale, m, flops);
 }
 
-/* 4/3 n^3 for the inverse and 4 n^3 for A F A, counted on the ranks of the grid. */
+/* n^3 for the inverse and 4 n^3 for A F A, shared by the ranks of the grid. */
 static double refresh_flops(const fmal_inverse *inv)
 {
     double n = (double) inv->order;
 
-    return inv->grid.inside ? (2 + 4) * n * n * n / (inv->grid.rows * inv->grid.cols)
+    return inv->grid.inside ? (1 + 4) * n * n * n / (inv->grid.rows * inv->grid.cols)
                             : 0;
 }
 
@@ -95,8 +95,7 @@ static fmal_status refresh(fmal_selector *s)
     if (st == FMAL_OK)
         st = fmal_inverse_refresh(s->inverse);
     if (st == FMAL_OK && s->cells)
-        st = fmal_cells_refresh(s->cells, s->inverse->a, s->inverse->e,
-                                s->options.lambda, &flops);
+        st = fmal_cells_refresh(s->cells, s->inverse->a, s->inverse->e, &flops);
     if (st == FMAL_OK && s->cells)
         fmal_cells_score(s->cells, next_sign(s));
     fmal_phase_end(s->phases, flops, 0);
@@ -134,11 +133,20 @@ static fmal_status begin_adding(fmal_selector *s)
     return refresh(s);
 }
 
+/* Cells of all that were added, those that are removed again included: a restarted
+   selection then passes over the same blocks as one that never stopped, and rounds
+   alike. */
 static fmal_status begin_removing(fmal_selector *s)
 {
+    fmal_idx removed = s->state.n_removed;
+
     s->removing = true;
+    s->state.n_removed = 0;
     take_batch(s);
+    s->state.n_removed = removed;
     FMAL_TRY(make_cells(s));
+    for (fmal_idx i = 0; i < removed; i++)
+        fmal_cells_drop(s->cells, s->state.removed[i]);
     return refresh(s);
 }
 
@@ -196,8 +204,9 @@ static fmal_status decide(fmal_selector *s, int *flag, fmal_best *best)
         s->state.refresh_step = fmal_selector_done(s);
         fresh = true;
         st = find_best(s, flag, best);
-        fmal_log(FMAL_LOG_STAT, "refresh", "step=%" PRId64 " before=%.6g now=%.6g",
-                 fmal_selector_done(s), s->state.refresh_score, best->score);
+        if (st == FMAL_OK)
+            fmal_log(FMAL_LOG_STAT, "refresh", "step=%" PRId64 " before=%.6g now=%.6g",
+                     fmal_selector_done(s), s->state.refresh_score, best->score);
     }
     if (st == FMAL_OK && fresh)
         s->state.refresh_score = best->score;
@@ -220,7 +229,9 @@ static fmal_status update(fmal_selector *s, fmal_idx index_g)
 
     fmal_phase_begin(s->phases, FMAL_PHASE_UPDATE);
     st = fmal_inverse_step(s->inverse, s->problem.factor, index_g, s->scale, sign);
-    fmal_phase_end(s->phases, s->inverse->grid.inside ? 10 * r * order * order : 0, 0);
+    double shared = s->inverse->grid.rows * s->inverse->grid.cols;
+    fmal_phase_end(s->phases,
+                   s->inverse->grid.inside ? 10 * r * order * order / shared : 0, 0);
     FMAL_TRY(st);
 
     fmal_phase_begin(s->phases, FMAL_PHASE_STEP);
@@ -294,8 +305,12 @@ fmal_status fmal_selector_step(fmal_selector *s, int *flag)
 {
     fmal_best best;
 
-    if (s->options.top)
+    if (s->options.top) {
+        if (flag)
+            FMAL_MPI(MPI_Allreduce(MPI_IN_PLACE, flag, 1, MPI_INT, MPI_BOR,
+                                   s->problem.ctx->comm));
         return take_top(s);
+    }
     FMAL_TRY(turn_if_due(s));
     FMAL_TRY(decide(s, flag, &best));
     return carry_out(s, best);
@@ -491,7 +506,7 @@ fmal_status fmal_selector_finish(fmal_selector *s, fmal_selection *out)
     fmal_selection sel = { .before = state->before,
                            .forward = s->plan.forward,
                            .backward = s->plan.backward };
-    double flops = refresh_flops(s->inverse);
+    double flops = refresh_flops(s->inverse) / 5; /* the inverse alone */
     fmal_status st = FMAL_ALLOC(&sel.index, s->options.batch);
 
     if (st == FMAL_OK)

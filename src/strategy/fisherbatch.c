@@ -5,8 +5,6 @@
 
 #include <stdio.h>
 
-enum { SAVE_DUE = 8 }; /* a bit beside FMAL_STOP_* in the flags of a step */
-
 /* Whether the root's clock, or the count of steps, says to save. */
 static int save_bit(const fmal_query *q, double last_save, fmal_idx steps_since)
 {
@@ -15,7 +13,7 @@ static int save_bit(const fmal_query *q, double last_save, fmal_idx steps_since)
     bool by_time = q->ctx->rank == 0 && k->every_seconds > 0 &&
                    fmal_now() - last_save >= k->every_seconds;
 
-    return k->save && (by_steps || by_time) ? SAVE_DUE : 0;
+    return k->save && (by_steps || by_time) ? FMAL_SAVE_DUE : 0;
 }
 
 static fmal_status save(const fmal_query *q, const fmal_selector *s)
@@ -67,7 +65,7 @@ static fmal_status search(const fmal_query *q, fmal_selector *s)
             last_save = fmal_now();
             since = 0;
         }
-        if (st == FMAL_OK && (flags & ~SAVE_DUE))
+        if (st == FMAL_OK && (flags & ~FMAL_SAVE_DUE))
             st = FMAL_FAIL(FMAL_STOPPED, "%s", fmal_stop_reason(flags));
     }
     fmal_progress_end(&progress);
@@ -108,13 +106,11 @@ static fmal_status run_search(const fmal_query *q, const fmal_factor *factor,
 static fmal_status pick_kron(const fmal_query *q, fmal_likelihood likelihood,
                              fmal_batch *out)
 {
-    fmal_query query = *q;
     fmal_factor *factor = NULL;
 
-    query.options.likelihood = likelihood;
     FMAL_TRY(fmal_factor_kron_of(q->ctx, q->part, q->features, q->probs, q->d, q->c,
                                  likelihood, q->options.topc, &factor));
-    fmal_status st = run_search(&query, factor, out);
+    fmal_status st = run_search(q, factor, out);
     fmal_factor_destroy(&factor);
     return st;
 }
@@ -154,7 +150,8 @@ static const char *const topc_options[] = { "lambda", "oversample", "labelled-fi
 const fmal_strategy fmal_strategy_bait = {
     .name = "bait",
     .summary = "the batch that makes tr(M^-1 F) small: BAIT, exact (Ash et al. 2021)",
-    .score = "fall of tr(M^-1 F) when added, 1",
+    .score = "fall of tr(M^-1 F) when added",
+    .unit = NULL,
     .time = "1.5 n c^2 d^2 / P flops once, then 4 n c^2 d / P a step, 2 k steps and k "
             "removals",
     .memory =
@@ -171,7 +168,8 @@ const fmal_strategy fmal_strategy_bait_topc = {
     .summary =
         "bait with the information of the few most probable classes (Huseljic et "
         "al. 2024)",
-    .score = "fall of tr(M^-1 F) when added, 1",
+    .score = "fall of tr(M^-1 F) when added",
+    .unit = NULL,
     .time = "as bait, but 4 n c t d / P flops a step, t classes",
     .memory =
         "n (4 d + 16 c + 8 t^2) / P + 32 D^2 / (ranks of the grid) bytes, D = c d",
@@ -185,7 +183,8 @@ const fmal_strategy fmal_strategy_bait_binary = {
     .name = "bait-binary",
     .summary =
         "bait with the information of being right or wrong (Huseljic et al. 2024)",
-    .score = "fall of tr(M^-1 F) when added, 1",
+    .score = "fall of tr(M^-1 F) when added",
+    .unit = NULL,
     .time = "1.5 n d^2 / P flops once, then 4 n d / P a step, 2 k steps and k removals",
     .memory = "n (4 d + 12 c + 50) / P + 32 d^2 / (ranks of the grid) bytes",
     .options = bait_options,

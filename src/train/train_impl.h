@@ -1,12 +1,12 @@
 /**
- * Inside of train: the optimisers, which know nothing of ranks.
+ * Inside of train: the optimizers, which know nothing of ranks.
  */
 #ifndef FMAL_TRAIN_IMPL_H
 #define FMAL_TRAIN_IMPL_H
 
 #include "fmal/train.h"
 
-/** An optimiser's numbers for every weight. A plain value; owns its state. */
+/** An optimizer's numbers for every weight. A plain value; owns its state. */
 typedef struct fmal_optim {
     const fmal_train_options *options; /* borrowed */
     float *state;  /* [count]: first all of one kind, then the next */

@@ -391,7 +391,7 @@ fmal_status fmal_trainer_epoch(fmal_trainer *t, fmal_epoch *report)
             return not_finite(t, "the loss or its gradient");
         add_up(t, &b, slots, my_right);
         if (!take_step(t, &b))
-            return not_finite(t, "a weight or its optimiser state");
+            return not_finite(t, "a weight or its optimizer state");
         loss += batch_loss(t, &b);
         right += t->sums[fmal_net_size(t->net) + 1];
     }

@@ -256,6 +256,20 @@ static void change(const char *option, char *word)
 
 /* ---- Writing ---- */
 
+/* A text for each value that has none. */
+static void spell_out(array *a, fmal_idx count)
+{
+    char text[32];
+
+    if (!a->text)
+        must(FMAL_ALLOC(&a->text, count));
+    for (fmal_idx i = 0; i < count; i++)
+        if (!a->text[i]) {
+            snprintf(text, sizeof text, "sample-%.0f", a->value[i]);
+            a->text[i] = strdup(text);
+        }
+}
+
 /* Values in the type of the file. */
 static void *packed(const array *a, fmal_idx count, fmal_idx stride)
 {
@@ -265,7 +279,7 @@ static void *packed(const array *a, fmal_idx count, fmal_idx stride)
     must(fmal_alloc(&data, count, bytes[a->type]));
     for (fmal_idx i = 0; i < count; i++) {
         double x = a->value[i * stride];
-        char *to = data + (size_t) i * bytes[a->type], text[32];
+        char *to = data + (size_t) i * bytes[a->type];
 
         if (a->type == FMAL_I32)
             *(int32_t *) to = (int32_t) lround(x * a->factor);
@@ -275,17 +289,13 @@ static void *packed(const array *a, fmal_idx count, fmal_idx stride)
             *(float *) to = (float) x;
         else if (a->type == FMAL_F64)
             *(double *) to = x;
-        else if (a->type == FMAL_STR && a->text && a->text[i])
+        else if (a->type == FMAL_STR)
             *(char **) to = a->text[i];
-        else if (a->type == FMAL_STR) {
-            snprintf(text, sizeof text, "sample-%.0f", x);
-            *(char **) to = strdup(text);
-        }
     }
     return data;
 }
 
-static void write_array(fmal_h5 *h, const array *a, const char *group, bool compress)
+static void write_array(fmal_h5 *h, array *a, const char *group, bool compress)
 {
     char name[64];
     fmal_idx inner = a->inner && a->ndims == 3 ? a->inner : 1;
@@ -295,6 +305,8 @@ static void write_array(fmal_h5 *h, const array *a, const char *group, bool comp
                           .dims = { a->rows, a->cols / inner, inner },
                           .compress = compress };
     fmal_idx count = a->rows * (a->ndims > 1 ? a->cols : 1);
+    if (a->type == FMAL_STR)
+        spell_out(a, count);
     void *data = packed(a, count, a->ndims > 1 ? 1 : a->cols);
 
     snprintf(name, sizeof name, "%s/%s", group, a->name);

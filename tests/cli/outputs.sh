@@ -54,7 +54,6 @@ elif ! "${nobody[@]}" test -x "$FMAL" 2>/dev/null; then
     nobody=(false)
 fi
 chmod 755 "$dir"
-chmod 1777 "$dir/tmp"
 if "${nobody[@]}" true 2>/dev/null; then
     mkdir -m 555 "$dir/locked"
     chmod 644 "$dir/pool.h5"

@@ -56,7 +56,7 @@ bad "features of rank 1" "/features is [1000] of floats" --rank features=1
 bad "features of rank 3" "/features is [1000, 5, 1] of floats" --rank features=3
 bad "logits of rank 1" "/logits is [1000] of floats" --rank logits=1
 bad "features of text" "/features is [1000, 5] of strings" --type features=text
-bad "fewer logits" "/logits has 999 rows, /features has 1000" --rows logits=999
+bad "fewer logits" "/logits has 999 rows, the pool has 1000" --rows logits=999
 bad "no samples" "/features is [0, 5] of floats; wanted numbers [samples, features], at least 1" --rows features=0 --rows logits=0
 bad "one class" "/logits has one column" --c 1
 bad "labels of another length" "/labels has 7 rows" --add labels --rows labels=7

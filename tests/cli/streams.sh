@@ -7,6 +7,7 @@ make_pool pool.h5 --n 600 --add labels --add ids --text 'ids:1=a "quoted", name'
 pool=(select --pool "$dir/pool.h5" --batch 5)
 
 # is_json FILE: by python where there is one, else by its first and last character
+# shellcheck disable=SC2317 # check calls it
 is_json() {
     if command -v python3 >/dev/null; then
         python3 -m json.tool "$1" >/dev/null

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A finished run that is started again says so, exits with 0 and changes nothing; rows that
 # were appended after the checkpoint are cut.
+# shellcheck source=tests/restart/lib.sh
 . "$(dirname "$0")/lib.sh"
 need_hooks
 
@@ -38,6 +39,6 @@ kill_at train-epoch:3 1 cut
 [ "$(wc -l <cut/metrics.csv)" = 2 ] || die "round 1 is still in metrics.csv"
 [ "$(wc -l <cut/picks.csv)" = 31 ] || die "other picks than the checkpoint's"
 finish 2 cut
-same_tables whole cut
+same_end whole cut
 sound_events cut 2
 ok "and from a run that was killed"

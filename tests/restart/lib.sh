@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by the tests of restarts; sourced.
 #
 # Each test works in a directory of its own, where Open MPI keeps its files too, so that
@@ -73,7 +74,7 @@ run() { # ranks DIR options...
 }
 
 expect_rc() { # code what
-    [ $rc -eq "$1" ] || die "$2: exit code $rc, wanted $1"
+    [ "$rc" -eq "$1" ] || die "$2: exit code $rc, wanted $1"
 }
 
 said() { # text: an exact part of the log
@@ -93,6 +94,7 @@ kill_at() { # point[:count[:rank]] ranks DIR options...
 
 # In the background; the number of the launcher goes to job.
 start() { # ranks arguments...
+    : >log # now: what was said before is no answer to the next question
     mpirun -np "$1" "$FMAL" "${@:2}" >out 2>log </dev/null &
     job=$!
     children+=("$job")
@@ -130,9 +132,29 @@ has_ended() { # number
     ! grep -q '^State:[[:space:]]*[^ZX]' "/proc/$1/status" 2>/dev/null
 }
 
-# Numbers of the processes of the job's ranks.
+# Numbers of the processes of the job's ranks, in the order of ranks.
 rank_pids() {
-    pgrep -P "$job"
+    local pid name parent
+
+    for file in /proc/[0-9]*/stat; do
+        if read -r pid name _ parent _ <"$file" && [ "$name $parent" = "(fmal) $job" ]; then
+            echo "$pid"
+        fi
+    done 2>/dev/null | sort -n
+}
+
+# So many of them, as words of the array pids; they may take a moment to appear.
+find_ranks() { # number
+    await "$1 ranks" has_ranks "$1"
+    mapfile -t pids < <(rank_pids)
+}
+
+has_ranks() { # number
+    [ "$(rank_pids | wc -l)" -eq "$1" ]
+}
+
+in_training() { # DIR: with epochs in the checkpoint
+    [[ $(position "$1" 2>/dev/null) == *,* ]]
 }
 
 # ---- Looking at results ----
@@ -154,6 +176,17 @@ same_tables() { # DIR DIR
 
     for file in metrics.csv picks.csv; do
         cmp "$1/$file" "$2/$file" || die "$1 and $2 differ in $file"
+    done
+}
+
+# Two finished runs have the same of everything but seconds and ranks.
+same_end() { # DIR DIR
+    local what
+
+    same_tables "$1" "$2"
+    for what in /picks /model /rounds/objective_before /rounds/objective_after; do
+        h5diff -q "$1/checkpoint.h5" "$2/checkpoint.h5" "$what" "$what" ||
+            die "$1 and $2 differ in $what of their checkpoints"
     done
 }
 

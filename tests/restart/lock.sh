@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Two runs in one directory at once: the second is refused. A lock does not outlive its
 # process, however that ends.
+# shellcheck source=tests/restart/lib.sh
 . "$(dirname "$0")/lib.sh"
 need_hooks
 
@@ -9,8 +10,8 @@ finish 1 whole
 
 # Holds its directory until it is killed.
 start 2 run --run one "${small[@]}" --epochs 10000000 --checkpoint-every 0.2
-await "a checkpoint of a training under way" eval '[[ $(position one) == *,* ]]'
-pids=($(rank_pids))
+await "a checkpoint of a training under way" in_training one
+find_ranks 2
 grep -qx "process ${pids[0]} on .*" one/lock || die "one/lock names $(cat one/lock)"
 mv log log1
 

@@ -2,6 +2,7 @@
 # A run killed at random times, on a random number of ranks at each start, ends with the
 # tables of one that was never killed. SEED in the environment repeats a sequence, as far
 # as times can be repeated.
+# shellcheck source=tests/restart/lib.sh
 . "$(dirname "$0")/lib.sh"
 RANDOM=${SEED:=$RANDOM}
 echo "SEED=$SEED"
@@ -10,15 +11,11 @@ make_data set data.h5 1 700 200
 small+=(--rounds 12 --epochs 100 --checkpoint-every 0.02 --checkpoint-steps 3)
 finish 2 whole
 
-has_ranks() {
-    rank_pids >/dev/null || job_ended
-}
-
 kills=0
 for ((leg = 1; leg <= 200; leg++)); do
-    start $((RANDOM % 4 + 1)) run --run cut "${small[@]}"
-    await "ranks" has_ranks
-    pids=($(rank_pids)) || true
+    ranks=$((RANDOM % 4 + 1))
+    start $ranks run --run cut "${small[@]}"
+    find_ranks $ranks
     sleep "0.$(printf %02d $((RANDOM % 99)))" # some go while MPI starts
     kill -KILL "${pids[RANDOM % ${#pids[@]}]}" 2>/dev/null || true
     await_job
@@ -31,6 +28,6 @@ for ((leg = 1; leg <= 200; leg++)); do
 done
 [ $rc -eq 0 ] || die "not finished after $leg starts"
 [ $kills -ge 5 ] || die "only $kills kills"
-same_tables whole cut
+same_end whole cut
 sound_events cut 12
 ok "killed $kills times"

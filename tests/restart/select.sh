@@ -2,6 +2,7 @@
 # fmal select: killed in its search and started again, on any number of ranks, it goes on
 # from OUTPUT.part and picks the same; OUTPUT.part is deleted in the end, and refused if it
 # belongs to other options or to another pool.
+# shellcheck source=tests/restart/lib.sh
 . "$(dirname "$0")/lib.sh"
 need_hooks
 
@@ -53,7 +54,7 @@ refused() { # what text options...
     expect_rc 1 "$1"
     said "$2"
     cmp saved.part no.h5.part || die "$1: no.h5.part was changed"
-    [ ! -e no.h5 ] && [ ! -e no.csv ] || die "$1: there are picks"
+    [[ ! -e no.h5 && ! -e no.csv ]] || die "$1: there are picks"
     ok "refused: $1"
 }
 

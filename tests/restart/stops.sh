@@ -2,22 +2,20 @@
 # A run stopped by USR1 (to mpirun, which forwards it, and to one rank), by TERM to a rank,
 # by the clock and by DIR/stop ends with exit code 3, says how to go on, and, started again
 # and again, ends with the tables of one that was left alone.
+# shellcheck source=tests/restart/lib.sh
 . "$(dirname "$0")/lib.sh"
 need_hooks
 
-# Trainings of a second or two, and a selection of 360 steps.
+# 2000 epochs and 450 steps of next to no work. A checkpoint after each of them is the
+# brake that leaves time for signals.
 make_data set data.h5 1 700 200
-options=(--data data.h5 --hidden 256 --initial 300 --batch 90 --oversample 3 --rounds 1
-    --epochs 600 --train-accuracy 2 --learning-rate 0.0003 --train-batch 300
-    --micro-batch 150 --checkpoint-every 0)
-plain=(run --run whole "${options[@]}")
-launch 2 "${plain[@]}"
-expect_rc 0 "the whole run"
-run=(run --run cut "${options[@]}")
+small+=(--batch 90 --rounds 1 --epochs 2000 --train-batch 64 --learning-rate 0.001
+    --checkpoint-every 0)
+finish 2 whole
 
 # Start, and wait until ranks have left MPI's start behind and are at work.
-go() { # what the log says then, options...
-    start 2 "${run[@]}" "${@:2}"
+go() { # what the log says then
+    start 2 run --run cut "${small[@]}" --checkpoint-every 0.000001
     await "'$1' in the log" log_has "$1"
     sleep 0.1
 }
@@ -37,7 +35,7 @@ first=$(position cut)
 ok "by USR1 to mpirun"
 
 go " resume "
-pids=($(rank_pids))
+find_ranks 2
 kill -USR1 "${pids[1]}"
 await_job
 expect_stop signal
@@ -46,7 +44,7 @@ expect_stop signal
 ok "by USR1 to a rank"
 
 go " resume "
-pids=($(rank_pids))
+find_ranks 2
 kill -TERM "${pids[0]}"
 await_job
 expect_stop signal
@@ -61,23 +59,22 @@ ok "by DIR/stop"
 
 # One epoch, or one step, is what is done before the time is up.
 before=$(position cut)
-launch 2 "${run[@]}" --max-time 0.001
+run 2 cut --max-time 0.001
 expect_stop "time limit"
 expect_position cut "training round 0,$((${before##*,} + 1))"
 ok "by the clock"
 
 # The same inside the selection.
-FMAL_KILL_AT=select-step:13 launch 2 "${run[@]}" --checkpoint-steps 5
-expect_rc 137 "killed in the selection"
-launch 3 "${run[@]}" --max-time 0.001
+kill_at select-step:13 2 cut --checkpoint-steps 5
+run 3 cut --max-time 0.001
 expect_stop "time limit"
 expect_position cut "picking the batch of round 1,11 added, 0 removed"
 touch cut/stop
-launch 1 "${run[@]}"
+run 1 cut
 expect_stop "stop file"
 expect_position cut "picking the batch of round 1,12 added, 0 removed"
-go " resume " --checkpoint-steps 1 # a checkpoint a step: time for a signal
-pids=($(rank_pids))
+go " resume "
+find_ranks 2
 kill -USR1 "${pids[1]}"
 await_job
 expect_stop signal
@@ -86,8 +83,7 @@ expect_stop signal
     die "no progress"
 ok "in a selection, by each of them"
 
-launch 2 "${run[@]}"
-expect_rc 0 "the last start"
-same_tables whole cut
+finish 2 cut
+same_end whole cut
 sound_events cut 1
 ok "and ends as one that was left alone"

@@ -15,6 +15,9 @@
 #include "fmal/rng.h"
 #include "fmal_test.h"
 
+/** Forms of factors. */
+typedef enum { FULL, TOPC, BINARY, DENSE } form_kind;
+
 /** What class probabilities look like. */
 typedef enum {
     SMOOTH, /* softmax of normal numbers */
@@ -28,6 +31,9 @@ typedef struct {
     int n, d, c;
     float *h;  /* [n, d] */
     double *p; /* [n, c] */
+    form_kind form;
+    int top;  /* of TOPC: classes; of DENSE: rows */
+    float *v; /* of DENSE: [n, top, c d] */
 } samples;
 
 static inline void *zeros_of(fmal_idx count, size_t size)
@@ -70,8 +76,11 @@ static inline void fill_probs(fmal_rng *r, prob_kind kind, int c, double *p)
 static inline samples samples_make(int n, int d, int c, prob_kind kind,
                                    double scale_first, double scale_last, uint32_t seed)
 {
-    samples s = { n, d, c, zeros_of((fmal_idx) n * d, sizeof(float)),
-                  zeros((fmal_idx) n * c) };
+    samples s = { .n = n,
+                  .d = d,
+                  .c = c,
+                  .h = zeros_of((fmal_idx) n * d, sizeof(float)),
+                  .p = zeros((fmal_idx) n * c) };
 
     for (int i = 0; i < n; i++) {
         fmal_rng r = fmal_rng_stream(seed, FMAL_RNG_INITIAL, 0, (uint64_t) i);
@@ -87,26 +96,119 @@ static inline samples samples_make(int n, int d, int c, prob_kind kind,
     return s;
 }
 
+/** Give samples another form; top as in the struct. */
+static inline void samples_form(samples *s, form_kind form, int top)
+{
+    fmal_idx count = (fmal_idx) s->n * top * s->c * s->d;
+
+    s->form = form;
+    s->top = top;
+    if (form != DENSE)
+        return;
+    s->v = zeros_of(count, sizeof(float));
+    for (fmal_idx i = 0; i < count; i++) {
+        fmal_rng r = fmal_rng_stream(19, FMAL_RNG_INIT, 0, (uint64_t) i);
+
+        s->v[i] = (float) fmal_rng_normal(&r);
+    }
+}
+
 static inline void samples_clear(samples *s)
 {
     fmal_free(&s->h);
     fmal_free(&s->p);
+    fmal_free(&s->v);
+}
+
+/** Columns and rows of their factors. */
+static inline int order_of(const samples *s)
+{
+    return s->form == BINARY ? s->d : s->c * s->d;
+}
+
+static inline int rank_of(const samples *s)
+{
+    return s->form == FULL ? s->c - 1 : s->form == BINARY ? 1 : s->top;
 }
 
 /** This rank's share. part is kept by the caller. */
 static inline fmal_factor *factor_of(const fmal_ctx *ctx, const samples *s, int block,
                                      fmal_part *part)
 {
+    static const fmal_likelihood likelihoods[] = { FMAL_LIKELIHOOD_FULL,
+                                                   FMAL_LIKELIHOOD_TOPC,
+                                                   FMAL_LIKELIHOOD_BINARY };
     fmal_factor *f = NULL;
+    fmal_status st;
 
     *part = fmal_part_make(s->n, block, ctx);
-    if (fmal_factor_kron(ctx, part, s->h + part->first * s->d,
-                         s->p + part->first * s->c, s->d, s->c, &f) != FMAL_OK)
+    if (s->form == DENSE)
+        st = fmal_factor_dense(ctx, part, s->v + part->first * s->top * order_of(s),
+                               s->top, order_of(s), &f);
+    else if (s->form == FULL)
+        st = fmal_factor_kron(ctx, part, s->h + part->first * s->d,
+                              s->p + part->first * s->c, s->d, s->c, &f);
+    else
+        st = fmal_factor_kron_of(ctx, part, s->h + part->first * s->d,
+                                 s->p + part->first * s->c, s->d, s->c,
+                                 likelihoods[s->form], s->top, &f);
+    if (st != FMAL_OK)
         abort();
     return f;
 }
 
-/** (diag p - p p^T)_kl of sample i, without cancellation. */
+/** Class number `place` by probability, of equals the first. */
+static inline int ranked_class(const double *p, int c, int place)
+{
+    for (int k = 0; k < c; k++) {
+        int before = 0;
+
+        for (int m = 0; m < c; m++)
+            before += p[m] > p[k] || (p[m] == p[k] && m < k);
+        if (before == place)
+            return k;
+    }
+    return -1;
+}
+
+/** Rows sqrt(q_y) (e_y - p) (x) h of the Kronecker forms, as the papers have them.
+    @return how many; v has room for c rows. */
+static inline int rows_by_definition(const samples *s, int i, double *v)
+{
+    const double *p = s->p + i * s->c;
+    const float *h = s->h + i * s->d;
+    int rows = s->form == FULL   ? s->c
+               : s->form == TOPC ? s->top
+                                 : 2,
+        order = order_of(s);
+    int first = ranked_class(p, s->c, 0);
+    double sum = 0, rest = 0;
+
+    if (s->form == DENSE) {
+        for (int x = 0; x < s->top * order; x++)
+            v[x] = s->v[i * s->top * order + x];
+        return s->top;
+    }
+    for (int y = 0; y < s->top && s->form == TOPC; y++)
+        sum += p[ranked_class(p, s->c, y)];
+    for (int k = 0; k < s->c; k++)
+        rest += k == first ? 0 : p[k];
+    for (int y = 0; y < rows; y++)
+        for (int x = 0; x < order; x++) {
+            int class = s->form == TOPC ? ranked_class(p, s->c, y) : y;
+            double weight = s->form == TOPC ? sqrt(p[class] / sum) : sqrt(p[class]);
+            double slope = (x / s->d == class) - p[x / s->d];
+
+            if (s->form == BINARY) { /* right, and wrong */
+                weight = y == 0 ? sqrt(p[first]) : sqrt(rest);
+                slope = y == 0 ? rest : -p[first];
+            }
+            v[y * order + x] = weight * slope * (double) h[x % s->d];
+        }
+    return rows;
+}
+
+/** (diag p - p p^T)_kl of sample i, of the full form, without cancellation. */
 static inline long double information(const samples *s, int i, int k, int l)
 {
     const double *p = s->p + i * s->c;

@@ -8,17 +8,25 @@ static const struct {
     const char *name;
     int n, d, c, block;
     prob_kind kind;
-    double tolerance; /* of forms, relative to their true values, with lambda 1 */
+    double tolerance; /* of forms, relative to their true values */
+    form_kind form;
+    int top;
 } pools[] = {
-    { "smooth", 37, 5, 4, 8, SMOOTH, 1e-13 },
-    { "blocks that are no whole groups", 37, 5, 4, 4, MIXED, 1e-8 },
-    { "blocks of an odd size", 37, 4, 3, 11, ZEROS, 1e-13 },
-    { "one block", 37, 5, 4, 256, MIXED, 1e-8 },
-    { "two classes, one feature", 61, 1, 2, 16, SMOOTH, 1e-13 },
-    { "many classes", 19, 3, 30, 8, SMOOTH, 1e-13 },
-    { "more than a panel of feature pairs", 41, 37, 3, 16, PEAKED, 1e-8 },
-    { "one-hot", 13, 2, 3, 4, ONE_HOT, 1e-13 },
-    { "fewer samples than ranks", 2, 3, 3, 1, SMOOTH, 1e-13 },
+    { "smooth", 37, 5, 4, 8, SMOOTH, 1e-13, FULL, 0 },
+    { "blocks that are no whole groups", 37, 5, 4, 4, MIXED, 1e-8, FULL, 0 },
+    { "blocks of an odd size", 37, 4, 3, 11, ZEROS, 1e-13, FULL, 0 },
+    { "one block", 37, 5, 4, 256, MIXED, 1e-8, FULL, 0 },
+    { "two classes, one feature", 61, 1, 2, 16, SMOOTH, 1e-13, FULL, 0 },
+    { "many classes", 19, 3, 30, 8, SMOOTH, 1e-13, FULL, 0 },
+    { "more than a panel of feature pairs", 41, 37, 3, 16, PEAKED, 1e-8, FULL, 0 },
+    { "one-hot", 13, 2, 3, 4, ONE_HOT, 1e-13, FULL, 0 },
+    { "fewer samples than ranks", 2, 3, 3, 1, SMOOTH, 1e-13, FULL, 0 },
+    { "the two top classes", 37, 4, 5, 4, SMOOTH, 1e-12, TOPC, 2 },
+    { "the top class", 37, 4, 3, 8, SMOOTH, 1e-12, TOPC, 1 },
+    { "all classes by rank", 29, 3, 4, 16, SMOOTH, 1e-12, TOPC, 4 },
+    { "right or wrong", 37, 6, 4, 4, MIXED, 1e-13, BINARY, 0 },
+    { "numbers", 29, 3, 4, 4, SMOOTH, 1e-13, DENSE, 2 },
+    { "more than a panel of numbers", 11, 129, 2, 8, SMOOTH, 1e-13, DENSE, 2 },
 };
 
 /* ---- Which samples ---- */
@@ -163,39 +171,61 @@ static void invert(long double *m, int n)
     }
 }
 
-/* The matrices of the passes. */
+/* Take the means over classes out of rows and columns. */
+static void center(long double *m, int n, int classes)
+{
+    int d = n / classes;
+
+    for (int turn = 0; turn < 2; turn++)
+        for (int i = 0; i < n; i++)
+            for (int a = 0; a < d; a++) {
+                long double sum = 0;
+
+                for (int k = 0; k < classes; k++)
+                    sum += turn ? m[i * n + k * d + a] : m[(k * d + a) * n + i];
+                for (int k = 0; k < classes; k++)
+                    *(turn ? &m[i * n + k * d + a] : &m[(k * d + a) * n + i]) -=
+                        sum / classes;
+            }
+}
+
+/* a f a of symmetric matrices; f is lost. */
+static void sandwich(const long double *a, long double *f, int n)
+{
+    long double *af = zeros_of((fmal_idx) n * n, sizeof *af);
+
+    for (int turn = 0; turn < 2; turn++) {
+        const long double *x = turn ? af : a, *y = turn ? a : f;
+        long double *out = turn ? f : af;
+
+        memset(out, 0, sizeof *out * (size_t) n * (size_t) n);
+        for (int i = 0; i < n; i++)
+            for (int k = 0; k < n; k++)
+                for (int j = 0; j < n; j++)
+                    out[i * n + j] += x[i * n + k] * y[k * n + j];
+    }
+    fmal_free(&af);
+}
+
+/* The matrices of the passes, [D, D]. */
 typedef enum { SUM, INVERSE, SANDWICH, MATRICES } matrix_kind;
 
 static const char *const matrix_names[] = { "a sum", "an inverse", "A F A" };
 
-/* [D, D], and the eigenvalue on the null space. */
 static long double *matrix_of(matrix_kind kind, const double *rows, int n, int r,
-                              int order, double lambda, double *null_value)
+                              int order, int classes, double lambda)
 {
     long double *m = information_of(rows, n, r, order, lambda);
 
-    *null_value = lambda;
-    if (kind == SUM)
-        return m;
-    invert(m, order);
-    *null_value = 1 / lambda;
-    if (kind == INVERSE)
+    if (kind != SUM)
+        invert(m, order);
+    if (classes > 1)
+        center(m, order, classes);
+    if (kind != SANDWICH)
         return m;
     long double *f = information_of(rows, n, r, order, 0);
-    long double *mf = zeros_of((fmal_idx) order * order, sizeof *f);
-    for (int turn = 0; turn < 2; turn++) {
-        const long double *x = turn ? mf : m, *y = turn ? m : f;
-        long double *out = turn ? f : mf;
-
-        memset(out, 0, sizeof *out * (size_t) order * (size_t) order);
-        for (int i = 0; i < order; i++)
-            for (int k = 0; k < order; k++)
-                for (int j = 0; j < order; j++)
-                    out[i * order + j] += x[i * order + k] * y[k * order + j];
-    }
-    *null_value = 0;
+    sandwich(m, f, order);
     fmal_free(&m);
-    fmal_free(&mf);
     return f;
 }
 
@@ -208,7 +238,6 @@ typedef struct {
     const double *rows;   /* [n, r, D] */
     const long double *a; /* [D, D], symmetric */
     double *rounded;      /* the same in double precision */
-    double null_value;
 } setting;
 
 /* Sizes of what makes up row k of sample i before anything cancels, to out [D]. */
@@ -217,9 +246,13 @@ static void row_sizes(const setting *q, fmal_idx i, int k, double *out)
     const samples *s = q->s;
 
     for (int x = 0; x < q->order; x++) {
+        double h = fabs(s->h[i * s->d + x % s->d]);
+
         out[x] = fabs(q->rows[(i * q->r + k) * q->order + x]);
-        if (x / s->d == k)
-            out[x] += 2 * sqrt(s->p[i * s->c + k]) * fabs(s->h[i * s->d + x % s->d]);
+        if (s->form == FULL && x / s->d == k)
+            out[x] += 2 * sqrt(s->p[i * s->c + k]) * h;
+        if (s->form == TOPC)
+            out[x] += h;
     }
 }
 
@@ -326,7 +359,7 @@ static double *forms_of(const fmal_ctx *ctx, fmal_panel *panel, const setting *q
         g[i] = 1e30;
     fmal_grid_init(&grid, ctx, rows, cols);
     fmal_dmat *m = spread(&grid, q->order, q->rounded);
-    if (fmal_panel_quadratic(panel, m, q->null_value, g, NULL) != FMAL_OK)
+    if (fmal_panel_quadratic(panel, m, g, NULL) != FMAL_OK)
         abort();
     fmal_dmat_destroy(&m);
     fmal_grid_clear(&grid);
@@ -447,10 +480,10 @@ static void test_list(fmal_test *t, const setting *q, list_kind kind, const char
 
     wrong form = form_error(panel, g, q, scale);
     wrong product = product_error(panel, out, q, w, cols, scale);
-    fmal_test_ok(t, form.rounding < 8 && form.relative < tolerance,
+    fmal_test_ok(t, form.rounding < 32 && form.relative < tolerance,
                  "%s, %s: forms to %.2g, rounding %.2g", name, list_names[kind],
                  form.relative, form.rounding);
-    fmal_test_ok(t, product.rounding < 8, "%s, %s: products to %.2g, rounding %.2g",
+    fmal_test_ok(t, product.rounding < 32, "%s, %s: products to %.2g, rounding %.2g",
                  name, list_names[kind], product.relative, product.rounding);
     fmal_idx triangle = r * (r + 1) / 2 * FMAL_LANES;
     fmal_test_ok(
@@ -479,20 +512,19 @@ static void test_passes(fmal_test *t, const samples *s, int block, double lambda
     fmal_part part;
     fmal_factor *f = factor_of(&t->ctx, s, block, &part);
     double *rows = all_rows(f, s->n);
-    setting q = {
-        s, block, fmal_factor_rank(f), (int) fmal_factor_order(f), rows, NULL, NULL, 0
-    };
+    setting q = { s, block, rank_of(s), order_of(s), rows, NULL, NULL };
+    int classes = fmal_factor_classes(f);
 
     fmal_factor_destroy(&f);
     for (int kind = SUM; kind < MATRICES; kind++) {
-        long double *a = matrix_of((matrix_kind) kind, rows, s->n, q.r, q.order, lambda,
-                                   &q.null_value);
+        long double *a =
+            matrix_of((matrix_kind) kind, rows, s->n, q.r, q.order, classes, lambda);
 
         q.a = a;
         q.rounded = zeros((fmal_idx) q.order * q.order);
         for (int i = 0; i < q.order * q.order; i++)
             q.rounded[i] = (double) a[i];
-        for (int list = ALL; list < LISTS; list++)
+        for (int list = ALL; list < (lambda < 1 ? NONE : LISTS); list++)
             test_list(t, &q, (list_kind) list, matrix_names[kind], tolerance);
         fmal_free(&a);
         fmal_free(&q.rounded);
@@ -508,11 +540,13 @@ int main(int argc, char **argv)
         samples s = samples_make(pools[i].n, pools[i].d, pools[i].c, pools[i].kind, 1,
                                  1, 110 + (uint32_t) i);
 
+        samples_form(&s, pools[i].form, pools[i].top);
         if (t.ctx.rank == 0)
             printf("# %s\n", pools[i].name);
         test_layout(&t, &s, pools[i].block);
         test_passes(&t, &s, pools[i].block, 1, pools[i].tolerance);
-        test_passes(&t, &s, pools[i].block, 1e-4, 1e4 * pools[i].tolerance);
+        if (s.n * rank_of(&s) >= order_of(&s)) /* else the reference loses digits too */
+            test_passes(&t, &s, pools[i].block, 1e-4, 100 * pools[i].tolerance);
         samples_clear(&s);
     }
     return fmal_test_end(&t);

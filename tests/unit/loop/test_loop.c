@@ -95,9 +95,9 @@ static void training_while_picking(fmal_run_state *s)
 {
     s->epochs = 1;
 }
-static void little_optimiser(fmal_run_state *s)
+static void little_optimizer(fmal_run_state *s)
 {
-    s->n_optimiser--;
+    s->n_optimizer--;
 }
 static void added_twice(fmal_run_state *s)
 {
@@ -150,7 +150,7 @@ static const struct {
     { "weights of a smaller network", PICKED, few_weights },
     { "a selection in a training", TRAINING, selecting_while_training },
     { "epochs in a selection", ADDING, training_while_picking },
-    { "the optimiser of a smaller network", TRAINING, little_optimiser },
+    { "the optimizer of a smaller network", TRAINING, little_optimizer },
     { "a sample added twice", ADDING, added_twice },
     { "a labelled sample added", ADDING, labelled_added },
     { "a sample outside the data added", ADDING, foreign_added },

@@ -1,4 +1,4 @@
-/* Optimisers against their formulas: with one batch an epoch, the gradient of a step is
+/* Optimizers against their formulas: with one batch an epoch, the gradient of a step is
    that of the whole set. */
 #include "fmal_test.h"
 #include "blobs.h"

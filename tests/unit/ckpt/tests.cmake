@@ -1,0 +1,2 @@
+fmal_test(ckpt ckpt)
+fmal_test(ckpt hostile RANKS 1 3)
