@@ -30,4 +30,5 @@ done
 . "${dir:?submit from the folder above jobs/, or set FMAL_JOBS to it}/env.sh"
 
 fmal_find
+mkdir -p "$(dirname "$run")"
 fmal_run_job "$run" "$run/legs" "$fmal" run --data "$data" --run "$run" "$@"

@@ -524,9 +524,11 @@ static fmal_status rounds(job *j)
 
 static fmal_status run_in_directory(job *j)
 {
+    FMAL_TRY(rundir_open(&j->c->ctx, j->o->run, &j->dir));
     j->stop = (fmal_stop){ .deadline = stop_deadline(j->c, j->o->max_time),
                            .file = j->dir.stop_file };
     fmal_status st = rounds(j);
+    rundir_close(&j->dir);
     if (st == FMAL_OK || st == FMAL_STOPPED)
         job_end(j->c);
     return st;
@@ -567,7 +569,7 @@ static fmal_status run_on_data(job *j)
 static fmal_status run(cli *c, void *given)
 {
     const run_options *o = given;
-    job j = { .c = c, .o = o, .options = library_options(o), .dir = { .lock = -1 } };
+    job j = { .c = c, .o = o, .options = library_options(o) };
 
     FMAL_TRY(check_singleton(&c->ctx));
     FMAL_TRY(check_options(&j));
@@ -575,13 +577,9 @@ static fmal_status run(cli *c, void *given)
         parse_grid(o->grid, &j.options.select.grid_rows, &j.options.select.grid_cols));
     job_begin(c);
     fmal_stop_install();
-    if (!o->dry_run)
-        FMAL_TRY(rundir_open(&c->ctx, o->run, &j.dir));
-    fmal_status st = open_data(&j);
-    if (st == FMAL_OK)
-        st = run_on_data(&j);
+    FMAL_TRY(open_data(&j));
+    fmal_status st = run_on_data(&j);
     fmal_dataset_close(&j.set);
-    rundir_close(&j.dir);
     return st;
 }
 

@@ -416,7 +416,8 @@ static fmal_status check_state(fmal_selector *s, const fmal_select_state *state)
     fmal_idx done = state->n_added + state->n_removed;
     bool fits = state->n_added >= 0 && state->n_added <= s->plan.forward &&
                 state->n_removed >= 0 && state->n_removed <= s->plan.backward &&
-                (state->n_removed == 0 || state->n_added == s->plan.forward) &&
+                (state->n_removed == 0 || (state->n_added == s->plan.forward &&
+                                           state->refresh_step >= s->plan.forward)) &&
                 state->refresh_step >= 0 && state->refresh_step <= done;
 
     if (fits) {
@@ -437,10 +438,14 @@ static fmal_status replay(fmal_selector *s, const fmal_select_state *from)
 
     to->n_added = done < s->plan.forward ? done : s->plan.forward;
     to->n_removed = done - to->n_added;
-    memcpy(to->added, from->added, sizeof(fmal_idx) * (size_t) to->n_added);
-    memcpy(to->gain, from->gain, sizeof(double) * (size_t) to->n_added);
-    memcpy(to->removed, from->removed, sizeof(fmal_idx) * (size_t) to->n_removed);
-    memcpy(to->loss, from->loss, sizeof(double) * (size_t) to->n_removed);
+    for (fmal_idx i = 0; i < to->n_added; i++) { /* the lists of no step may be NULL */
+        to->added[i] = from->added[i];
+        to->gain[i] = from->gain[i];
+    }
+    for (fmal_idx i = 0; i < to->n_removed; i++) {
+        to->removed[i] = from->removed[i];
+        to->loss[i] = from->loss[i];
+    }
     to->refresh_step = done;
     to->refresh_score = from->refresh_score;
     to->before = from->before;

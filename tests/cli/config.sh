@@ -26,7 +26,7 @@ wrong unknown-key "3: batchh: unknown option; did you mean 'batch'?" \
     "[select]" "pool = pool.h5" "batchh = 5"
 wrong unknown-section "2: section [selekt] is unknown; this command reads [select]" \
     "[selekt]" "batch = 5"
-wrong no-section "1: section [] is unknown" "batch = 5"
+wrong no-section "1: batch: comes before any section" "batch = 5"
 wrong malformed-line "2: neither [section] nor key = value" "[select]" "batch 5"
 wrong malformed-section "2: neither [section] nor key = value" "" "[select" "batch = 5"
 wrong bad-value "4: batch: 'many' is not a whole number" "; how many" "[select]" "" "batch = many"

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 make_pool pool.h5 --n 600 --d 7 --c 4 --labelled 9 --list exclude=1,2
-make_pool huge.h5 --n 20 --d 3000 --c 1000
+make_pool huge.h5 --n 20 --d 300 --c 100
 
 # plan_says TEXT...: on both rank counts
 plan_says() {
@@ -18,7 +18,7 @@ plan_says() {
 
 accept "plan of select" select --pool "$dir/pool.h5" --batch 10 --dry-run
 plan_says 'samples=600 features=7 classes=4 labelled=9 excluded=2 batch=10' 'D=28 ' \
-    'grid of 1 x 1' 'steps=20\+10' 'memory a rank: [0-9.]+ MB \(matrices [0-9.]+ MB'
+    'grid=1x1' 'steps=20\+10' 'memory a rank: [0-9.]+ MB \(matrices [0-9.]+ MB'
 same "nothing is made" "$(ls -A "$work/np1/files" "$work/np4/files")" \
     "$(printf '%s\n\n%s' "$work/np1/files:" "$work/np4/files:")"
 
@@ -29,12 +29,15 @@ expect_success "an output that exists does not matter"
 accept "plan without a search" select --pool "$dir/pool.h5" --strategy random --batch 10 --dry-run
 plan_says 'samples=600 features=7' 'memory a rank: [0-9.]+ MB'
 accept "a forced grid" select --pool "$dir/pool.h5" --batch 10 --grid 1x1 --dry-run
-plan_says 'grid of 1 x 1'
+plan_says 'grid=1x1'
 
+# A plan that is refused is printed as far as it goes.
+plan_first=yes
 refuse "batch too large" 1 "--batch 700: the pool has 589 candidates" \
     select --quiet --pool "$dir/pool.h5" --batch 700 --dry-run
 refuse "a plan that does not fit" 1 "a rank needs " \
     select --quiet --pool "$dir/huge.h5" --batch 5 --dry-run
+plan_first=
 refuse "a job that does not fit" 1 "and the fullest node has " \
     select --quiet --pool "$dir/huge.h5" --batch 5
 settle
@@ -53,7 +56,8 @@ plan_says 'samples=40 test=0 features=8 classes=3 parameters=[0-9]+ labels=5..11
     'steps=6\+3' 'memory a rank: [0-9.]+ MB'
 same "run makes nothing" "$(ls -A "$work/np1/files" "$work/np4/files")" \
     "$(printf '%s\n\n%s' "$work/np1/files:" "$work/np4/files:")"
+plan_first=yes
 refuse "run: more labels than samples" 1 "20 rounds of 3 are 65 labels" "${plan[@]}" --quiet --rounds 20 --dry-run
 refuse "run: a network that does not fit" 1 "a rank needs " "${plan[@]}" --quiet \
-    --hidden 65536 --dry-run
+    --hidden 12000 --dry-run
 finish

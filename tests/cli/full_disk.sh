@@ -68,13 +68,13 @@ cp "$work/np1/files/out/metrics.csv" "$work/np1/files/out/picks.csv" "$dir"
 size=$(stat -c %s "$work/np1/files/out/checkpoint.h5")
 file_kb=1
 everywhere fresh "${run[@]}"
-expect_refusal "run, from its start" 1 "out/checkpoint.h5: cannot write"
+expect_refusal "run, from its start" 1 "out/checkpoint.next.h5: cannot write"
 for np in $on_ranks; do
     check "np $np: no checkpoint" test ! -e "$work/np$np/files/out/checkpoint.h5"
 done
 for file_kb in $((size / 1024 - 1)) $((size * 4 / 5 / 1024)); do
     everywhere fresh "${run[@]}"
-    expect_refusal "run, files up to $file_kb KiB" 1 "out/checkpoint.h5: cannot write"
+    expect_refusal "run, files up to $file_kb KiB" 1 "out/checkpoint.next.h5: cannot write"
     for np in $on_ranks; do
         check "np $np: the last checkpoint is whole" \
             "$FMAL" inspect "$work/np$np/files/out"

@@ -12,10 +12,10 @@ static const char *const usage =
     "Usage: fmal_make_pool [--n N] [--d D] [--c C] [--labelled K] [--seed S]\n"
     "                      [--compress] [--group NAME] [changes] FILE\n"
     "\n"
-    "N samples of D features, logits of a linear model of C classes, K labelled samples\n"
-    "spread over the pool. The datasets are features, logits, labelled; and exclude,\n"
-    "labels, ids, probs, embeddings, which --add writes; all in the group. Changes, in\n"
-    "their order:\n"
+    "N samples of D features, logits of a linear model of C classes, K labelled\n"
+    "samples spread over the pool. The datasets are features, logits, labelled; and\n"
+    "exclude, labels, ids, probs, embeddings, which --add writes; all in the group.\n"
+    "Changes, in their order:\n"
     "  --add NAME            write a dataset that pools may have; probs: instead of\n"
     "                        logits; embeddings [N, 2, D]: of features and logits\n"
     "  --drop NAME           leave a dataset out\n"
@@ -37,9 +37,9 @@ typedef struct {
     int ndims;
     fmal_idx rows, cols;
     fmal_idx inner; /* last dimension of three, 0 for 1 */
-    double *value; /* [rows, cols] */
-    char **text;   /* [rows] or NULL: one for each row in place of its value */
-    double factor; /* of what becomes an integer */
+    double *value;  /* [rows, cols] */
+    char **text;    /* [rows] or NULL: one for each row in place of its value */
+    double factor;  /* of what becomes an integer */
 } array;
 
 enum { FEATURES, LOGITS, PROBS, LABELLED, EXCLUDE, LABELS, IDS, EMBEDDINGS, ARRAYS };

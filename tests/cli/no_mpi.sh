@@ -46,7 +46,7 @@ refuse "help on nothing" 2 "unknown command 'zzz'" help zzz
 refuse "usage error" 2 "--batch: 0 is too small" select --batch 0
 refuse "option missing" 2 "--pool FILE is missing" select
 refuse "not inspectable" 1 "none.h5: cannot read" inspect none.h5
-refuse "directory without a run" 1 "checkpoint.h5: cannot read: No such file" inspect "$dir/tmp"
+refuse "directory without a run" 1 "there is no run in it (no checkpoint.h5)" inspect "$dir/tmp"
 
 accept "inspect" inspect "$dir/pool.h5"
 same "inspect: what it says" "$(tr -s ' ' <"$work/np1/out" | head -9)" "file $dir/pool.h5

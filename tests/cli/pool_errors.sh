@@ -97,7 +97,7 @@ bad "nothing to pick" "the pool has 0 candidates" --labelled 1000
 
 make_pool embeddings.h5 --n 1000 --add embeddings
 for strategy in entropy bait-binary; do
-    refuse "$strategy of embeddings" 1 "'$strategy' needs features and probabilities" \
+    refuse "$strategy of embeddings" 1 "'$strategy' needs /features and /logits" \
         select --quiet --pool "$dir/embeddings.h5" --strategy $strategy --batch 5
 done
 settle

@@ -46,8 +46,8 @@ settle
 # ---- The folder -------------------------------------------------------------------------
 
 run=(run --data "$dir/good.h5" "${small[@]}")
-refuse "folder in a missing folder" 1 "none/out: cannot make the directory: No such file" \
-    "${run[@]}" --run none/out
+refuse "folder in a file" 1 "good.h5/out: cannot make the directory: Not a directory" \
+    "${run[@]}" --run "$dir/good.h5/out"
 refuse "folder is a file" 1 "good.h5: is no directory" "${run[@]}" --run "$dir/good.h5"
 settle
 mkdir "$dir/taken"
@@ -64,8 +64,8 @@ fi
 
 # ---- And a good one ---------------------------------------------------------------------
 
-accept "good data set" "${run[@]}"
+accept "good data set, into a folder in a new folder" "${run[@]}" --run new/out
 for file in metrics.csv picks.csv; do
-    check "$file is the same on 4 ranks" cmp "$work"/np[14]/files/out/$file
+    check "$file is the same on 4 ranks" cmp "$work"/np[14]/files/new/out/$file
 done
 finish

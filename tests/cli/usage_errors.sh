@@ -9,7 +9,7 @@ pool=(select --quiet --pool "$dir/pool.h5")
 # ---- Commands and options ---------------------------------------------------------------
 
 refuse "unknown command" 2 "unknown command 'selekt'; did you mean 'select'?" selekt
-refuse "command that is like none" 2 "unknown command 'zzz'; fmal help lists them" zzz
+refuse "command that is like none" 2 "unknown command 'zzz'; fmal help lists all" zzz
 refuse "unknown option" 2 "--batchh: unknown option; did you mean 'batch'?" \
     "${pool[@]}" --batchh 5
 refuse "option that is like none" 2 "--zzzzzz: unknown option; see --help" \

@@ -86,6 +86,21 @@ set -- half.*
 [ "$*" = "half.csv half.h5" ] || die "left over: $*"
 ok "killed while writing half.h5.part"
 
+# Killed while the picks are written: none count, and no step is done again.
+for point in file-middle:3 file-renamed:3 file-middle:4 file-renamed:4; do
+    rm -f late.*
+    FMAL_KILL_AT=$point choose 2 late.h5 --checkpoint-steps 25
+    expect_rc 137 "killed at $point"
+    [[ ! -e late.h5 && ! -e late.csv ]] || die "killed at $point: there are picks"
+    FMAL_KILL_AT=select-step:1 choose 1 late.h5
+    expect_rc 0 "after $point"
+    said "file=late.h5.part added=30 removed=20"
+    same_picks whole.h5 late.h5
+    set -- late.*
+    [ "$*" = "late.csv late.h5" ] || die "left over: $*"
+done
+ok "killed while writing the picks"
+
 # Stops.
 touch stop.h5.stop
 choose 2 stop.h5

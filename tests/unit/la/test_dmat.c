@@ -1,5 +1,5 @@
-/* Block-cyclic matrices: where elements are, and what the operations give, against whole
-   matrices. */
+/* Block-cyclic matrices: where elements are, and what the operations give, against
+   whole matrices. */
 #include "matrices.h"
 
 #include <stdio.h>
@@ -49,10 +49,9 @@ static void test_places(fmal_test *t, const fmal_grid *grid, int n)
     int last = n - 1, wide = n < 67 ? n : 67;
 
     fmal_test_ok(t, outside_is_empty && has_marks(m, 0), "zero at first");
-    fmal_test_ok(t,
-                 fmal_sum_one(&t->ctx, (int64_t) m->rows_l * m->cols_l) ==
-                     (int64_t) n * n,
-                 "every element has a place");
+    fmal_test_ok(
+        t, fmal_sum_one(&t->ctx, (int64_t) m->rows_l * m->cols_l) == (int64_t) n * n,
+        "every element has a place");
     for (int j = 0; j < n; j++)
         for (int i = 0; i < n; i++)
             fmal_dmat_add_at(m, i, j, mark(i, j));
@@ -131,7 +130,8 @@ static void test_invert(fmal_test *t, const fmal_grid *grid, int n)
     }
 }
 
-/* The identity with one negative element: that minor is the first that is not positive. */
+/* The identity with one negative element: that minor is the first that is not positive.
+ */
 static void test_not_positive(fmal_test *t, const fmal_grid *grid, int n)
 {
     const int at[] = { 0, n / 2, n - 1 };
@@ -193,6 +193,62 @@ static void test_products(fmal_test *t, const fmal_grid *grid, int n)
     fmal_free(&got);
 }
 
+/* P a P, with P taking the mean over classes out, by its definition. */
+static void center(const double *a, int n, int classes, double *out)
+{
+    int d = n / classes;
+
+    for (int j = 0; j < n; j++)
+        for (int i = 0; i < n; i++) {
+            double rows = 0, cols = 0, both = 0;
+
+            for (int k = 0; k < classes; k++) {
+                rows += a[j * n + k * d + i % d];
+                cols += a[(k * d + j % d) * n + i];
+                for (int l = 0; l < classes; l++)
+                    both += a[(l * d + j % d) * n + k * d + i % d];
+            }
+            out[j * n + i] = a[j * n + i] - (rows + cols) / classes +
+                             both / ((double) classes * classes);
+        }
+}
+
+/* Also where a common part is by far the largest: it goes, and what is left is right to
+   the common part's rounding at most. */
+static void test_center(fmal_test *t, const fmal_grid *grid, int n)
+{
+    static const int counts[] = { 1, 2, 5, 13, 37 };
+    double *a = positive(n, n, 1e3, 9), *want = zeros((fmal_idx) n * n);
+    double *got = zeros((fmal_idx) n * n);
+
+    for (int i = 0; i < FMAL_COUNT(counts); i++) {
+        int classes = counts[i], d = n / classes;
+        double sums = 0;
+
+        if (n % classes != 0)
+            continue;
+        fmal_dmat *m = spread(grid, n, a);
+        fmal_status st = fmal_dmat_center(m, classes);
+        center(a, n, classes, want);
+        fmal_dmat_get(m, 0, 0, n, n, got);
+        for (int j = 0; j < n; j++)
+            for (int b = 0; b < d; b++) {
+                double sum = 0;
+
+                for (int k = 0; k < classes; k++)
+                    sum += got[j * n + k * d + b];
+                sums = fmax(sums, fabs(sum));
+            }
+        double gap = largest_gap(got, want, (fmal_idx) n * n);
+        fmal_test_ok(t, st == FMAL_OK && gap < 1e-12 * 1e3 && sums < 1e-12 * 1e3,
+                     "%d classes: centered to %.2g, sums %.2g", classes, gap, sums);
+        fmal_dmat_destroy(&m);
+    }
+    fmal_free(&a);
+    fmal_free(&want);
+    fmal_free(&got);
+}
+
 static void test_refused(fmal_test *t, const fmal_grid *grid)
 {
     fmal_dmat *m = NULL;
@@ -229,6 +285,7 @@ int main(int argc, char **argv)
             test_invert(&t, &grid, orders[j]);
             test_not_positive(&t, &grid, orders[j]);
             test_products(&t, &grid, orders[j]);
+            test_center(&t, &grid, orders[j]);
             test_bytes(&t, &grid, orders[j]);
         }
         test_refused(&t, &grid);

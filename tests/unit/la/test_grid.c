@@ -48,7 +48,8 @@ static void test_best(fmal_test *t)
         bool best = rows >= 1 && rows <= cols && rows * cols <= ranks;
         for (int r = 1; r <= ranks; r++)
             for (int c = r; r * c <= ranks; c++)
-                best = best && (r * c < rows * cols || (r * c == rows * cols && c >= cols));
+                best = best &&
+                       (r * c < rows * cols || (r * c == rows * cols && c >= cols));
         if (!best && bad++ < 3 && t->ctx.rank == 0)
             printf("# %d ranks: %d x %d\n", ranks, rows, cols);
     }

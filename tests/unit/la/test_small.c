@@ -64,7 +64,8 @@ static void test_cholesky(fmal_test *t)
                 worst = fmax(worst, fabs(sum - a[i * n + j]));
                 upper_is_zero = upper_is_zero && (j <= i || l[i * n + j] == 0);
             }
-        fmal_test_ok(t, done && worst < DBL_EPSILON * n * norm_of(a, n) && upper_is_zero,
+        fmal_test_ok(t,
+                     done && worst < DBL_EPSILON * n * norm_of(a, n) && upper_is_zero,
                      "cholesky of order %d: %.2g", n, worst);
         fmal_free(&a);
         fmal_free(&l);
@@ -75,12 +76,9 @@ static const struct {
     const char *name;
     double a[4];
 } not_positive[] = {
-    { "zero", { 0, 0, 0, 1 } },
-    { "a negative element", { 1, 0, 0, -1 } },
-    { "singular", { 1, 1, 1, 1 } },
-    { "indefinite", { 1, 2, 2, 1 } },
-    { "not a number", { NAN, 0, 0, 1 } },
-    { "not a number below", { 1, NAN, NAN, 1 } },
+    { "zero", { 0, 0, 0, 1 } },           { "a negative element", { 1, 0, 0, -1 } },
+    { "singular", { 1, 1, 1, 1 } },       { "indefinite", { 1, 2, 2, 1 } },
+    { "not a number", { NAN, 0, 0, 1 } }, { "not a number below", { 1, NAN, NAN, 1 } },
 };
 
 static void test_not_positive(fmal_test *t)
@@ -125,9 +123,9 @@ static void test_solve(fmal_test *t)
 static void test_blas(fmal_test *t)
 {
     fmal_blas_one_thread();
-    fmal_test_ok(t,
-                 fmal_blas_threads() == 1 && fmal_blas_core()[0] && fmal_blas_version()[0],
-                 "BLAS: %s, %s", fmal_blas_core(), fmal_blas_version());
+    fmal_test_ok(
+        t, fmal_blas_threads() == 1 && fmal_blas_core()[0] && fmal_blas_version()[0],
+        "BLAS: %s, %s", fmal_blas_core(), fmal_blas_version());
 }
 
 int main(int argc, char **argv)
