@@ -30,5 +30,4 @@ done
 . "${dir:?submit from the folder above jobs/, or set FMAL_JOBS to it}/env.sh"
 
 fmal_find
-mkdir -p "$(dirname "$run")"
 fmal_run_job "$run" "$run/legs" "$fmal" run --data "$data" --run "$run" "$@"

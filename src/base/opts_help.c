@@ -32,6 +32,8 @@ static void describe(const fmal_opt *opt, char *text, size_t size)
     snprintf(text, size, "%s", opt->help);
     for (int i = 0; opt->choices && opt->choices[i]; i++)
         append(text, size, "%s%s", i ? ", " : ": ", opt->choices[i]);
+    if (opt->type == FMAL_OPT_SECONDS)
+        append(text, size, ": seconds, MM:SS, HH:MM:SS or D-HH:MM:SS");
     if (opt->unit)
         append(text, size, ", in %s", opt->unit);
     if (opt->required)

@@ -51,7 +51,8 @@ static void print_text(const fmal_ctx *ctx, const machine *m)
     printf("MPI         %s\n", m->mpi);
     printf("BLAS        %s, %s\n", fmal_blas_version(), fmal_blas_core());
     printf("HDF5        %s\n", m->hdf5);
-    printf("grid        1 x 1 up to D = %d, square above (--grid forces one)\n\n",
+    printf("grid        1 x 1 up to D = %d, above it the most square grid of the most "
+           "ranks (--grid forces one)\n\n",
            FMAL_ONE_RANK_ORDER);
     printf(
         "strategies (n samples, d features, c classes, k picks, D = c d, P ranks)\n");

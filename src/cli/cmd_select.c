@@ -618,12 +618,12 @@ const command command_select = {
     .summary = "pick one batch from features and logits that a model gave",
     .usage = "--pool FILE [--strategy NAME] [--batch K] [-o FILE] [options]",
     .text =
-        "Reads a pool (docs/formats.md: /features, /logits or /probs, /labelled), "
-        "picks the\nbatch whose labels teach most, and writes the picks as HDF5 and "
-        "CSV. Runs on any\nnumber of ranks with the same picks. Started again after "
-        "an interruption, it goes\non from OUTPUT.part. A signal (TERM, USR1), a file "
-        "OUTPUT.stop or --max-time "
-        "stops it\nwith exit code 3.\n\n"
+        "Reads a pool (docs/formats.md: /features, /logits or /probs, /labelled; or "
+        "/embeddings),\npicks the batch whose labels teach most, and writes the picks "
+        "as "
+        "HDF5 and CSV. Runs\non any number of ranks with the same picks. Started again "
+        "after an interruption, it\ngoes on from OUTPUT.part. A signal (TERM, USR1), a "
+        "file OUTPUT.stop or --max-time stops\nit with exit code 3.\n\n"
         "  fmal select --pool pool.h5 --batch 100\n"
         "  mpirun -np 64 fmal select --pool pool.h5 --batch 1000 -o picks.h5",
     .options = table,

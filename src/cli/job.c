@@ -218,13 +218,15 @@ bool stopped_by_file(fmal_status st)
 
 double stop_deadline(const cli *c, double max_time)
 {
-    enum { MARGIN = 120 }; /* seconds to write a checkpoint before the job is killed */
+    const double most = 120,
+                 share = 0.2; /* of the time left: to write a checkpoint in */
     const char *end = getenv("SLURM_JOB_END_TIME");
 
     if (max_time > 0)
         return c->start + max_time;
     if (!end || atof(end) <= 0)
         return 0;
-    double left = atof(end) - fmal_wall_time() - MARGIN;
-    return fmal_now() + (left > 1 ? left : 1);
+    double left = atof(end) - fmal_wall_time();
+    double margin = share * left < most ? share * left : most;
+    return fmal_now() + (left - margin > 1 ? left - margin : 1);
 }

@@ -108,6 +108,16 @@ if mount -t tmpfs -o size=64k tmpfs "$dir/small" 2>"$dir/mount.log"; then
     rm "$dir/small/ballast"
     everywhere fresh "${pool[@]}" --force --batch 6
     expect_success "picks when there is room again"
+
+    # Here the disk is full in the middle of a line.
+    mkdir -p "$work/np4/files/out"
+    umount "$dir/small"
+    mount -t tmpfs -o size=4k tmpfs "$dir/small"
+    touch "$dir/small/events"
+    ln -s "$dir/small/events" "$work/np4/files/out/events.jsonl"
+    everywhere start run --quiet --data "$dir/data.h5" --run out --strategy random --initial 6 \
+        --batch 1 --rounds 40 --hidden 8 --epochs 2 --train-batch 128
+    expect_refusal "events on a full disk" 1 "events.jsonl: cannot write: No space left on device"
 else
     echo "# a full file system: $(cat "$dir/mount.log")"
 fi

@@ -51,6 +51,14 @@ for np in $on_ranks; do
     check "np $np: progress is no JSON" grep -q ' start fmal' "$work/np$np/err"
 done
 
+make_pool latin.h5 --n 60 --add ids --text "ids:$(printf '7=caf\xe9')" --text 'ids:8=a"b'
+accept "select --json, names in another encoding" select --quiet --pool "$dir/latin.h5" \
+    --strategy random --batch 56 --json
+for np in $on_ranks; do
+    check "np $np: JSON of other encodings" is_json "$work/np$np/out"
+    same "np $np: a name for each pick" "$(sed -n '/"id": \[/,/\]/p' "$work/np$np/out" | grep -c '^    "')" 56
+done
+
 on_ranks=1
 accept "debug" "${pool[@]}" --log-level debug
 everywhere start "${pool[@]}" --log-level debug

@@ -61,6 +61,8 @@ refuse "--topc with bait" 2 "--topc: the strategy 'bait' does not use it" \
     "${pool[@]}" --strategy bait --topc 2
 refuse "--topc beyond the classes" 1 "--topc 4: there are 3 classes" \
     "${pool[@]}" --strategy bait-topc --topc 4
+refuse "--oversample without a search" 2 "--oversample: --select top adds nothing" \
+    "${pool[@]}" --strategy bait --select top --oversample 3
 refuse "--momentum with adam" 2 "--momentum: the optimizer 'adam' has its own" \
     run --data none.h5 --run out --optimizer adam --momentum 0.5
 refuse "--hidden without a hidden layer" 2 "--hidden: the model 'logreg' has no hidden layer" \
