@@ -12,7 +12,7 @@ export OMPI_MCA_btl_vader_backing_directory=$dir/shm OMPI_MCA_orte_tmpdir_base=$
 export OMPI_MCA_odls_base_sigkill_timeout=0
 # Ranks that wait leave the cores to others: tests share them.
 export OMPI_MCA_mpi_yield_when_idle=1
-limit=60 # seconds after which a start hangs
+limit=120 # seconds after which a start hangs
 children=()
 cd "$dir"
 

@@ -6,12 +6,12 @@
 . "$(dirname "$0")/lib.sh"
 need_hooks
 
-# 2000 epochs and 450 steps of next to no work. A checkpoint after each of them is the
+# 5000 epochs and 450 steps of next to no work. A checkpoint after each of them is the
 # brake that leaves time for signals.
 make_data set data.h5 1 700 200
-small+=(--batch 90 --rounds 1 --epochs 2000 --train-batch 64 --learning-rate 0.001
+small+=(--batch 90 --rounds 1 --epochs 5000 --train-batch 64 --learning-rate 0.001
     --checkpoint-every 0)
-finish 2 whole
+finish 1 whole
 
 # Start, and wait until ranks have left MPI's start behind and are at work.
 go() { # what the log says then
@@ -65,7 +65,7 @@ expect_position cut "training round 0,$((${before##*,} + 1))"
 ok "by the clock"
 
 # The same inside the selection.
-kill_at select-step:13 2 cut --checkpoint-steps 5
+kill_at select-step:13 1 cut --checkpoint-steps 5
 run 3 cut --max-time 0.001
 expect_stop "time limit"
 expect_position cut "picking the batch of round 1,11 added, 0 removed"
@@ -83,7 +83,7 @@ expect_stop signal
     die "no progress"
 ok "in a selection, by each of them"
 
-finish 2 cut
+finish 1 cut
 same_end whole cut
 sound_events cut 1
 ok "and ends as one that was left alone"
