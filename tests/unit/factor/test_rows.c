@@ -97,8 +97,9 @@ static void test_rows(fmal_test *t, int row)
                  table[row].name, worst);
     fmal_test_ok(t, fmal_factor_classes(f) == (sums_are_zero ? s.c : 1), "%s: classes",
                  table[row].name);
-    fmal_test_ok(t, sum < 1e-12, "%s: sums over classes are zero, %.2g",
-                 table[row].name, sum);
+    if (sums_are_zero)
+        fmal_test_ok(t, sum < 1e-12, "%s: sums over classes are zero, %.2g",
+                     table[row].name, sum);
     fmal_test_ok(t, same, "%s: the same on every rank", table[row].name);
     fmal_factor_destroy(&f);
     samples_clear(&s);
