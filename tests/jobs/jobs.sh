@@ -101,7 +101,7 @@ leg_ends 3 ""
 said "cancelled"
 ok "a job that is cancelled saves and is not requeued"
 
-ends_in 60 # the program wants to be done two minutes before
+ends_in 1 # the program stops at once, that is after a second
 leg 7 "${select[@]}" --checkpoint-steps 1
 leg_ends 3 "requeue 7"
 said "stopped by time limit"
