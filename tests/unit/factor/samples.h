@@ -25,6 +25,7 @@ typedef enum {
     PEAKED, /* 0.999999 for one class */
     ONE_HOT,
     MIXED, /* one of the above, sample by sample */
+    EVEN,  /* all equal */
 } prob_kind;
 
 typedef struct {
@@ -58,7 +59,7 @@ static inline void fill_probs(fmal_rng *r, prob_kind kind, int c, double *p)
     if (kind == MIXED)
         kind = (prob_kind) fmal_rng_below(r, MIXED);
     for (int k = 0; k < c; k++) {
-        p[k] = kind == ONE_HOT ? 0 : exp(fmal_rng_normal(r));
+        p[k] = kind == ONE_HOT ? 0 : kind == EVEN ? 1 : exp(fmal_rng_normal(r));
         if (k == top && kind == ONE_HOT)
             p[k] = 1;
         if (k != top && kind == ZEROS && fmal_rng_below(r, 2) == 0)

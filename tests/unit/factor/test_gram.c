@@ -86,6 +86,7 @@ static const struct {
     { "no sample", 0, 3, 3, 4, SMOOTH, FULL, 0 },
     { "the two top classes", 37, 4, 5, 4, MIXED, TOPC, 2 },
     { "the top class", 37, 4, 3, 8, SMOOTH, TOPC, 1 },
+    { "even odds", 17, 4, 5, 4, EVEN, TOPC, 2 },
     { "all classes by rank", 29, 3, 4, 4, ZEROS, TOPC, 4 },
     { "right or wrong", 37, 6, 4, 4, MIXED, BINARY, 0 },
     { "right or wrong, many features", 41, 40, 3, 16, SMOOTH, BINARY, 0 },

@@ -20,6 +20,8 @@ static const struct {
     { "fewer samples than ranks", 2, 3, 3, 1, SMOOTH, 1e-14, FULL, 0 },
     { "the two top classes", 23, 4, 5, 4, SMOOTH, 1e-14, TOPC, 2 },
     { "the top class", 23, 4, 3, 8, ZEROS, 1e-14, TOPC, 1 },
+    { "even odds: the first classes", 11, 4, 5, 4, EVEN, 1e-14, TOPC, 2 },
+    { "even odds: the first class", 11, 4, 5, 4, EVEN, 1e-14, BINARY, 0 },
     { "all classes by rank", 23, 3, 4, 4, SMOOTH, 1e-14, TOPC, 4 },
     { "right or wrong", 23, 4, 4, 4, MIXED, 1e-14, BINARY, 0 },
     { "numbers", 23, 3, 4, 4, SMOOTH, 1e-15, DENSE, 3 },

@@ -10,13 +10,14 @@
 
 /** Traits, to be combined. */
 enum {
-    DUPLICATES = 1,    /* every third sample repeats the one before */
-    ZERO_FEATURES = 2, /* every fourth sample has none */
-    ZERO_PROBS = 4,    /* some classes are impossible, some samples sure */
-    PEAKED = 8,        /* 0.999999 for one class */
-    DECAYING = 16,     /* features fall by a factor of 1000 from first to last */
-    LARGE = 32,        /* features of 100 or so */
-    HAS_TIES = DUPLICATES | ZERO_FEATURES | ZERO_PROBS,
+    DUPLICATES = 1,       /* every third sample repeats the one before */
+    ZERO_FEATURES = 2,    /* every fourth sample has none */
+    ZERO_PROBS = 4,       /* some classes are impossible, some samples sure */
+    PEAKED = 8,           /* 0.999999 for one class */
+    DECAYING = 16,        /* features fall by a factor of 1000 from first to last */
+    LARGE = 32,           /* features of 100 or so */
+    NEAR_DUPLICATES = 64, /* but for the twelfth digit of a probability */
+    HAS_TIES = DUPLICATES | ZERO_FEATURES | ZERO_PROBS | NEAR_DUPLICATES,
 };
 
 /** A selection from a made pool. A plain value. */
@@ -87,7 +88,8 @@ static inline whole_pool make_pool(const pool_case *q, uint32_t seed)
         FMAL_ALLOC(&pool.excluded, q->n_excluded) || FMAL_ALLOC(&order, q->n))
         abort();
     for (int i = 0; i < q->n; i++) {
-        int from = (q->traits & DUPLICATES) && i % 3 == 2 ? i - 1 : i;
+        bool repeats = (q->traits & (DUPLICATES | NEAR_DUPLICATES)) && i % 3 == 2;
+        int from = repeats ? i - 1 : i;
 
         order[i] = i;
         make_sample(q, &pool, i, seed);
@@ -95,6 +97,12 @@ static inline whole_pool make_pool(const pool_case *q, uint32_t seed)
                sizeof(float) * (size_t) q->d);
         memcpy(pool.probs + i * q->c, pool.probs + from * q->c,
                sizeof(double) * (size_t) q->c);
+        if (repeats && (q->traits & NEAR_DUPLICATES)) {
+            double *p = pool.probs + i * q->c, change = 1e-12 * fmin(p[0], p[1]);
+
+            p[i % 2] += change;
+            p[1 - i % 2] -= change;
+        }
     }
     fmal_rng_shuffle(&r, order, q->n);
     draw_list(order, 0, q->n_labelled, pool.labelled);

@@ -27,6 +27,8 @@ static const pool_case table[] = {
     { "a heavy ridge", 61, 5, 3, 5, 0, 9, 16, 100, 2, false, 0 },
     { "duplicates", 60, 5, 3, 5, 0, 9, 4, 1, 2, false, DUPLICATES },
     { "duplicates, all of them", 15, 5, 3, 0, 0, 15, 4, 1, 2, false, DUPLICATES },
+    { "near duplicates", 60, 5, 3, 5, 0, 9, 4, 1, 2, false, NEAR_DUPLICATES },
+    { "near duplicates, all", 15, 5, 3, 0, 0, 15, 4, 1, 2, false, NEAR_DUPLICATES },
     { "no features", 40, 5, 3, 5, 0, 9, 4, 1, 2, false, ZERO_FEATURES },
     { "no features, all of them", 13, 5, 3, 0, 0, 13, 4, 1, 2, false, ZERO_FEATURES },
     { "impossible classes", 40, 5, 6, 5, 0, 9, 4, 1, 2, false, ZERO_PROBS },
@@ -61,7 +63,7 @@ static pool_case random_case(uint32_t seed)
     q.lambda = lambdas[fmal_rng_below(&r, 3)];
     q.oversample = oversamples[fmal_rng_below(&r, 4)];
     q.sum = fmal_rng_below(&r, 2);
-    for (unsigned trait = 1; trait <= LARGE; trait *= 2)
+    for (unsigned trait = 1; trait <= NEAR_DUPLICATES; trait *= 2)
         if (fmal_rng_below(&r, 5) == 0)
             q.traits |= trait;
     return q;
