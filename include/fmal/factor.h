@@ -19,6 +19,9 @@
 #include "fmal/la.h"
 #include "fmal/par.h"
 
+/** Samples of a tile of a single-precision pass: one register of the widest kind. */
+enum { FMAL_STREAM_LANES = 16 };
+
 /** Samples of a panel are interleaved by this many: one register of the widest kind. */
 enum { FMAL_LANES = 8 };
 
@@ -27,6 +30,9 @@ typedef struct fmal_factor fmal_factor;
 
 /** A list of this rank's samples, ready for passes. Opaque. */
 typedef struct fmal_panel fmal_panel;
+
+/** The same in single precision, for passes that stream. Opaque. */
+typedef struct fmal_stream fmal_stream;
 
 /** What the labels of a sample are taken to be, when its information is averaged. */
 typedef enum fmal_likelihood {
@@ -183,5 +189,63 @@ double fmal_panel_apply_flops(const fmal_panel *panel);
 
 /** Bytes of a panel of n samples. Not collective. */
 double fmal_panel_bytes(const fmal_factor *f, fmal_idx n);
+
+/* ---- Passes in single precision ---- */
+
+/**
+ * Pack samples in tiles of FMAL_STREAM_LANES for passes that multiply by the columns of
+ * many steps. What comes out for a sample depends neither on its tile nor on how many
+ * steps are applied in one call, to the bit.
+ *
+ * Not collective.
+ *
+ * @param samples   [n] local indices, in the order in which they are to be packed;
+ *                  copied
+ * @param scale     each factor is multiplied by this
+ * @param one_step  keep the columns of one step only
+ * @return FMAL_ERR_NOMEM
+ */
+fmal_status fmal_stream_create(const fmal_factor *f, const fmal_idx *samples,
+                               fmal_idx n, double scale, bool one_step,
+                               fmal_stream **out);
+
+/** Free *s and set it to NULL; *s may be NULL. Not collective. */
+void fmal_stream_destroy(fmal_stream **s);
+
+fmal_idx fmal_stream_tiles(const fmal_stream *s);
+
+/** Local index of the sample in a slot (tile FMAL_STREAM_LANES + lane), -1 in padding.
+ */
+fmal_idx fmal_stream_local(const fmal_stream *s, fmal_idx slot);
+
+/**
+ * Keep the columns of one more step: W and Z, [2 r, D], as for fmal_panel_load.
+ * fmal_stream_steps tells how many are kept, of fmal_stream_capacity at most;
+ * fmal_stream_forget drops them all. Not collective.
+ */
+void fmal_stream_push(fmal_stream *s, const double *wz);
+int fmal_stream_steps(const fmal_stream *s);
+int fmal_stream_capacity(const fmal_stream *s);
+void fmal_stream_forget(fmal_stream *s);
+
+/** The number of tiles that fmal_stream_apply should get, where there are so many. */
+int fmal_stream_together(const fmal_stream *s);
+
+/**
+ * V_i [W | Z] of the samples of some tiles and of the kept steps [first, last), or of
+ * as many of those as it can take in one go.
+ *
+ * Not collective.
+ *
+ * @param[out] pq  [n_tiles, steps, 2 r, r, FMAL_STREAM_LANES]; room for
+ *                 fmal_stream_most_steps of them
+ * @return the number of steps taken, at least 1
+ */
+int fmal_stream_apply(fmal_stream *s, int first, int last, fmal_idx tile, int n_tiles,
+                      float *pq);
+int fmal_stream_most_steps(const fmal_stream *s);
+
+/** Floating-point operations of one step and one tile, of the products alone. */
+double fmal_stream_flops(const fmal_stream *s);
 
 #endif

@@ -6,18 +6,13 @@
  * products of a block's rows with themselves, first values one product of the rows with
  * A.
  */
-#include "factor_impl.h"
+#include "dense_impl.h"
 #include "fmal/mem.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { COLUMNS = 256 }; /* of a matrix at a time */
-
-typedef struct {
-    const float *v; /* [n_l, r, D], borrowed */
-    float *sample;  /* [r, D] */
-} dense;
 
 /* A panel's data. */
 typedef struct {
@@ -329,6 +324,10 @@ static const fmal_factor_ops dense_ops = {
     .apply = dense_apply,
     .apply_flops = dense_apply_flops,
     .bytes = dense_bytes,
+    .stream_open = fmal_dense_stream_open,
+    .stream_close = fmal_dense_stream_close,
+    .stream_push = fmal_dense_stream_push,
+    .stream_apply = fmal_dense_stream_apply,
 };
 
 static fmal_status dense_create(const fmal_ctx *ctx, const fmal_part *part,

@@ -20,6 +20,11 @@ typedef struct fmal_factor_ops {
     void (*apply)(fmal_panel *panel, fmal_idx block, double *out);
     double (*apply_flops)(const fmal_panel *panel);
     double (*bytes)(const fmal_factor *self, fmal_idx n);
+    fmal_status (*stream_open)(fmal_stream *stream);
+    void (*stream_close)(fmal_stream *stream);
+    void (*stream_push)(fmal_stream *stream, int step, const double *wz);
+    int (*stream_apply)(fmal_stream *stream, int first, int last, fmal_idx tile,
+                        int n_tiles, float *pq);
 } fmal_factor_ops;
 
 struct fmal_factor {

@@ -458,6 +458,10 @@ static const fmal_factor_ops kron_ops = {
     .apply = kron_apply,
     .apply_flops = kron_apply_flops,
     .bytes = kron_bytes,
+    .stream_open = fmal_kron_stream_open,
+    .stream_close = fmal_kron_stream_close,
+    .stream_push = fmal_kron_stream_push,
+    .stream_apply = fmal_kron_stream_apply,
 };
 
 static fmal_status kron_create(const fmal_ctx *ctx, const fmal_part *part,

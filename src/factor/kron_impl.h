@@ -45,6 +45,12 @@ void fmal_kron_diagonal(const kron *own, const double *p, double *diagonal);
 fmal_status fmal_kron_gram(const fmal_factor *f, const uint8_t *take, double weight,
                            fmal_dmat *out, double *flops);
 
+fmal_status fmal_kron_stream_open(fmal_stream *s);
+void fmal_kron_stream_close(fmal_stream *s);
+void fmal_kron_stream_push(fmal_stream *s, int step, const double *wz);
+int fmal_kron_stream_apply(fmal_stream *s, int first, int last, fmal_idx tile,
+                           int n_tiles, float *pq);
+
 /* Products of two features are made so many at a time: 256 samples of them fill the L2
    cache. */
 enum { FMAL_KRON_PAIRS = 512 };

@@ -31,7 +31,7 @@ static fmal_status allocate(fmal_cells *cells)
     FMAL_TRY(FMAL_ALLOC(&cells->b, groups * triangle(cells)));
     FMAL_TRY(FMAL_ALLOC(&cells->score, groups * FMAL_LANES));
     FMAL_TRY(FMAL_ALLOC(&cells->out, groups * FMAL_LANES));
-    FMAL_TRY(FMAL_ALLOC(&cells->work, r * (r + 1) * FMAL_LANES));
+    FMAL_TRY(FMAL_ALLOC(&cells->work, FMAL_TILE_WORK(r) * FMAL_LANES));
     return FMAL_ALLOC(&cells->pq, largest_block(cells->panel) * 2 * r * r * FMAL_LANES);
 }
 
@@ -89,9 +89,9 @@ void fmal_cells_update(fmal_cells *cells, double sign, const double *wz)
 
         fmal_panel_apply(cells->panel, block, cells->pq);
         for (fmal_idx group = first; group < end; group++)
-            cells->tile.update(cells->r, sign,
-                               cells->pq + (group - first) * 2 * r * r * FMAL_LANES,
-                               cells->g + group * tile, cells->b + group * tile);
+            cells->tile->update(cells->r, sign,
+                                cells->pq + (group - first) * 2 * r * r * FMAL_LANES,
+                                cells->g + group * tile, cells->b + group * tile);
     }
 }
 
@@ -102,8 +102,8 @@ void fmal_cells_score(fmal_cells *cells, double sign)
     for (fmal_idx group = 0; group < fmal_panel_groups(cells->panel); group++) {
         double *score = cells->score + group * FMAL_LANES;
 
-        cells->tile.score(cells->r, sign, cells->g + group * tile,
-                          cells->b + group * tile, cells->work, score);
+        cells->tile->score(cells->r, sign, cells->g + group * tile,
+                           cells->b + group * tile, cells->work, score);
         for (int lane = 0; lane < FMAL_LANES; lane++)
             if (cells->out[group * FMAL_LANES + lane])
                 score[lane] = -sign * INFINITY;

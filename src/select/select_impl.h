@@ -11,13 +11,13 @@
  */
 typedef struct fmal_cells {
     fmal_panel *panel;
-    fmal_tile tile;
+    const fmal_tile *tile;
     int r;
     double *g, *b; /* [groups, r (r + 1) / 2, LANES] */
     double *score; /* [groups, LANES] */
     bool *out;     /* [groups, LANES]: no longer to be chosen */
     double *pq;    /* [groups of a block, 2 r, r, LANES] */
-    double *work;  /* [r (r + 1), LANES] */
+    double *work;  /* of the tile's score */
 } fmal_cells;
 
 /* Not collective. samples: [n] local indices, ascending. */
@@ -38,6 +38,53 @@ void fmal_cells_score(fmal_cells *cells, double sign);
 
 /* Never choose this sample again. Not collective; nothing if it is another rank's. */
 void fmal_cells_drop(fmal_cells *cells, fmal_idx index_g);
+
+/*
+ * The same for the candidates in single precision, while they are added to the batch.
+ */
+typedef struct fmal_scan {
+    const fmal_problem *problem; /* borrowed */
+    fmal_stream *stream;
+    const fmal_tile *tile;
+    int r;
+    double scale;
+    fmal_idx n, tiles;
+    fmal_idx *samples; /* [n] local indices, ascending */
+    fmal_idx *slot;    /* [n] where each is */
+    float *g, *b;      /* [tiles, r (r + 1) / 2, LANES] */
+    float *score; /* [tiles, LANES]: when last brought up to date; -INFINITY: out */
+    float *best;  /* [tiles]: the largest of those */
+    uint8_t *out; /* [tiles, LANES]: not to be chosen */
+    int *done;    /* [tiles]: kept steps that are in G and B */
+    float *pq, *work;
+    double most;             /* largest tr G at the last refresh, of all ranks */
+    bool bad;                /* a score was not a finite number */
+    double brought, applied; /* tiles brought up to date, steps applied to tiles */
+} fmal_scan;
+
+/* Not collective. samples: [n] local indices, ascending. lazy: keep many steps. */
+fmal_status fmal_scan_create(const fmal_problem *problem, const fmal_idx *samples,
+                             fmal_idx n, double scale, bool lazy, fmal_scan **out);
+void fmal_scan_destroy(fmal_scan **scan);
+
+/* G and B afresh from A and E, and every score. Collective. */
+fmal_status fmal_scan_refresh(fmal_scan *scan, const fmal_dmat *a, const fmal_dmat *e,
+                              double *flops);
+
+/* Keep a step's W and Z. Not collective. */
+void fmal_scan_push(fmal_scan *scan, const double *wz);
+
+/* Apply all kept steps to every tile that has not seen them, and score it. */
+void fmal_scan_bring_all(fmal_scan *scan);
+
+/* Score a tile from its G and B. */
+void fmal_scan_score(fmal_scan *scan, fmal_idx tile);
+
+/* As fmal_cells_drop. */
+void fmal_scan_drop(fmal_scan *scan, fmal_idx index_g);
+
+/* Floating-point operations of one step and tile: product, update, score. */
+double fmal_scan_flops(const fmal_scan *scan);
 
 /*
  * The inverse A = M^-1, but for what no factor reaches, and E = A F A, and what a step

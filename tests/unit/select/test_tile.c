@@ -1,5 +1,5 @@
-/* The r x r work of a step, for every instruction set that this processor has: the same
-   as by its definition. */
+/* The r x r work of a step, in both precisions and for every instruction set that this
+   processor has: the same as by its definition. */
 #include "fmal_test.h"
 #include "tile.h"
 
@@ -11,7 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LANES = FMAL_LANES, MOST = 29, TRIANGLE = MOST * (MOST + 1) / 2 };
+enum { LANES = 16, MOST = 29, TRIANGLE = MOST * (MOST + 1) / 2 };
+
+/* Numbers of a tile: of all LANES in single precision, of each half in double. */
+typedef struct {
+    const fmal_tile *of;
+    bool single;
+} kernel;
 
 static const int ranks[] = { 1, 2, 3, 9, MOST };
 
@@ -42,9 +48,82 @@ static void fill_gram(uint32_t seed, int r, double size, double *g)
             }
 }
 
+static void narrow(const double *from, float *to, int n)
+{
+    for (int i = 0; i < n; i++)
+        to[i] = (float) from[i];
+}
+
+static void widen(const float *from, double *to, int n)
+{
+    for (int i = 0; i < n; i++)
+        to[i] = from[i];
+}
+
+/* Lanes [first, first + 8) of x [n, LANES] to half [n, 8], or back. */
+static void halve(double *x, double *half, int n, int first, bool back)
+{
+    for (int i = 0; i < n; i++)
+        for (int lane = 0; lane < FMAL_LANES; lane++) {
+            double *a = x + i * LANES + first + lane, *b = half + i * FMAL_LANES + lane;
+
+            if (back)
+                *a = *b;
+            else
+                *b = *a;
+        }
+}
+
+static void update(kernel k, int r, double sign, double *pq, double *g, double *b)
+{
+    static float pq_f[2 * MOST * MOST * LANES], g_f[TRIANGLE * LANES],
+        b_f[TRIANGLE * LANES];
+    static double pq_h[2 * MOST * MOST * 8], g_h[TRIANGLE * 8], b_h[TRIANGLE * 8];
+    int triangle = r * (r + 1) / 2;
+
+    if (k.single) {
+        narrow(pq, pq_f, 2 * r * r * LANES);
+        narrow(g, g_f, triangle * LANES);
+        narrow(b, b_f, triangle * LANES);
+        k.of->update_f32(r, (float) sign, pq_f, g_f, b_f);
+        widen(g_f, g, triangle * LANES);
+        widen(b_f, b, triangle * LANES);
+        return;
+    }
+    for (int first = 0; first < LANES; first += FMAL_LANES) {
+        halve(pq, pq_h, 2 * r * r, first, false);
+        halve(g, g_h, triangle, first, false);
+        halve(b, b_h, triangle, first, false);
+        k.of->update(r, sign, pq_h, g_h, b_h);
+        halve(g, g_h, triangle, first, true);
+        halve(b, b_h, triangle, first, true);
+    }
+}
+
+static void score(kernel k, int r, double sign, double *g, double *b, double *out)
+{
+    static float g_f[TRIANGLE * LANES], b_f[TRIANGLE * LANES],
+        work_f[FMAL_TILE_WORK(MOST) * LANES], out_f[LANES];
+    static double g_h[TRIANGLE * 8], b_h[TRIANGLE * 8], work[FMAL_TILE_WORK(MOST) * 8];
+    int triangle = r * (r + 1) / 2;
+
+    if (k.single) {
+        narrow(g, g_f, triangle * LANES);
+        narrow(b, b_f, triangle * LANES);
+        k.of->score_f32(r, (float) sign, g_f, b_f, work_f, out_f);
+        widen(out_f, out, LANES);
+        return;
+    }
+    for (int first = 0; first < LANES; first += FMAL_LANES) {
+        halve(g, g_h, triangle, first, false);
+        halve(b, b_h, triangle, first, false);
+        k.of->score(r, sign, g_h, b_h, work, out + first);
+    }
+}
+
 /* ---- Update ---- */
 
-static double update_gap(fmal_tile tile, int r, double sign)
+static double update_gap(kernel tile, int r, double sign)
 {
     static double pq[2 * MOST * MOST * LANES], g[TRIANGLE * LANES], b[TRIANGLE * LANES];
     static double g0[TRIANGLE * LANES], b0[TRIANGLE * LANES];
@@ -56,7 +135,7 @@ static double update_gap(fmal_tile tile, int r, double sign)
     fill_gram(7, r, 2, b0);
     memcpy(g, g0, sizeof g);
     memcpy(b, b0, sizeof b);
-    tile.update(r, sign, pq, g, b);
+    update(tile, r, sign, pq, g, b);
     for (int lane = 0; lane < LANES; lane++)
         for (int k = 0; k < r; k++)
             for (int l = 0; l <= k; l++) {
@@ -106,14 +185,14 @@ static double trace_of(int r, double sign, const double *g, const double *b, int
     return (double) trace;
 }
 
-static double score_gap(fmal_tile tile, int r, double sign, double size)
+static double score_gap(kernel tile, int r, double sign, double size)
 {
-    static double g[TRIANGLE * LANES], b[TRIANGLE * LANES], work[2 * TRIANGLE * LANES];
+    static double g[TRIANGLE * LANES], b[TRIANGLE * LANES];
     double out[LANES], worst = 0;
 
     fill_gram(8, r, size, g);
     fill_gram(9, r, 3, b);
-    tile.score(r, sign, g, b, work, out);
+    score(tile, r, sign, g, b, out);
     for (int lane = 0; lane < LANES; lane++) {
         double want = trace_of(r, sign, g, b, lane),
                gap = fabs(out[lane] - want) / want;
@@ -125,9 +204,9 @@ static double score_gap(fmal_tile tile, int r, double sign, double size)
 }
 
 /* A lane that is not positive is NaN, and only that one. */
-static bool marks_bad_lanes(fmal_tile tile, int r)
+static bool marks_bad_lanes(kernel tile, int r)
 {
-    static double g[TRIANGLE * LANES], b[TRIANGLE * LANES], work[2 * TRIANGLE * LANES];
+    static double g[TRIANGLE * LANES], b[TRIANGLE * LANES];
     double out[LANES];
     bool right = true;
 
@@ -136,36 +215,39 @@ static bool marks_bad_lanes(fmal_tile tile, int r)
     g[packed(r - 1, r - 1) * LANES + 3] = 1;   /* I - G has a pivot of zero */
     g[packed(r - 1, r - 1) * LANES + 5] = 1.5; /* of less */
     g[packed(0, 0) * LANES + 6] = NAN;
-    tile.score(r, -1, g, b, work, out);
+    score(tile, r, -1, g, b, out);
     for (int lane = 0; lane < LANES; lane++)
         right = right && (lane == 3 || lane == 5 || lane == 6 ? isnan(out[lane])
                                                               : isfinite(out[lane]));
     return right;
 }
 
+static void check(fmal_test *t, kernel tile, const char *name, int r)
+{
+    double eps = tile.single ? 6e-5 : 1e-12; /* of sums of up to 29 normal products */
+
+    fmal_test_ok(t, update_gap(tile, r, 1) < eps && update_gap(tile, r, -1) < eps,
+                 "%s, rank %d: update", name, r);
+    double adding = fmax(score_gap(tile, r, 1, 0.1), score_gap(tile, r, 1, 100));
+    double removing = score_gap(tile, r, -1, 0.1);
+    fmal_test_ok(t, adding < eps && removing < eps,
+                 "%s, rank %d: scores, %.2g and %.2g", name, r, adding, removing);
+    fmal_test_ok(t, marks_bad_lanes(tile, r), "%s, rank %d: not positive", name, r);
+}
+
 int main(int argc, char **argv)
 {
     fmal_test t = fmal_test_begin(&argc, &argv);
 
-    for (int isa = FMAL_ISA_PLAIN; isa <= (int) fmal_isa_detect(); isa++) {
-        fmal_tile tile = fmal_tile_for((fmal_isa) isa);
-        const char *name = fmal_isa_name((fmal_isa) isa);
+    for (int isa = FMAL_ISA_PLAIN; isa <= (int) fmal_isa_detect(); isa++)
+        for (int single = 0; single < 2; single++)
+            for (int i = 0; i < FMAL_COUNT(ranks); i++) {
+                kernel tile = { fmal_tile_for((fmal_isa) isa), single };
+                char name[64];
 
-        for (int i = 0; i < FMAL_COUNT(ranks); i++) {
-            int r = ranks[i];
-
-            fmal_test_ok(
-                &t, update_gap(tile, r, 1) < 1e-12 && update_gap(tile, r, -1) < 1e-12,
-                "%s, rank %d: update", name, r);
-            double adding =
-                fmax(score_gap(tile, r, 1, 0.1), score_gap(tile, r, 1, 100));
-            double removing = score_gap(tile, r, -1, 0.1);
-            fmal_test_ok(&t, adding < 1e-12 && removing < 1e-12,
-                         "%s, rank %d: scores, %.2g and %.2g", name, r, adding,
-                         removing);
-            fmal_test_ok(&t, marks_bad_lanes(tile, r), "%s, rank %d: not positive",
-                         name, r);
-        }
-    }
+                snprintf(name, sizeof name, "%s, %s", fmal_isa_name((fmal_isa) isa),
+                         single ? "single" : "double");
+                check(&t, tile, name, ranks[i]);
+            }
     return fmal_test_end(&t);
 }

@@ -1,0 +1,18 @@
+/* Shared by the files of the dense form. */
+#ifndef FMAL_DENSE_IMPL_H
+#define FMAL_DENSE_IMPL_H
+
+#include "factor_impl.h"
+
+typedef struct dense {
+    const float *v; /* [n_l, r, D], borrowed */
+    float *sample;  /* [r, D] */
+} dense;
+
+fmal_status fmal_dense_stream_open(fmal_stream *s);
+void fmal_dense_stream_close(fmal_stream *s);
+void fmal_dense_stream_push(fmal_stream *s, int step, const double *wz);
+int fmal_dense_stream_apply(fmal_stream *s, int first, int last, fmal_idx tile,
+                            int n_tiles, float *pq);
+
+#endif

@@ -1,0 +1,167 @@
+/* Single-precision passes over Kronecker factors. */
+#include "kron_impl.h"
+#include "stream_impl.h"
+#include "fmal/mem.h"
+
+#include <string.h>
+
+typedef struct {
+    fmal_columns columns;
+    float *h;     /* [tiles, d, LANES] */
+    float *root;  /* [tiles, r, LANES] */
+    float *shift; /* [tiles, used, LANES] */
+    int *pick;    /* [tiles, r, LANES]; NULL where row k picks class k */
+    float *y;     /* four times [rows of a chunk and a panel more, LANES] */
+    size_t y_stride;
+} stream_data;
+
+static void pack_sample(fmal_stream *s, fmal_idx slot)
+{
+    const kron *own = s->factor->own;
+    stream_data *data = s->own;
+    int d = own->d, r = s->factor->rank, used = own->used;
+    fmal_idx tile = slot / LANES, lane = slot % LANES, il = s->local[slot];
+    float *h = data->h + tile * d * LANES + lane;
+
+    for (int a = 0; a < d; a++)
+        h[a * LANES] = own->h[il * d + a];
+    fmal_kron_rows(own, own->p + il * own->c);
+    for (int k = 0; k < r; k++) {
+        fmal_idx at = (tile * r + k) * LANES + lane;
+
+        data->root[at] = (float) (s->scale * own->root[k]);
+        if (data->pick)
+            data->pick[at] = own->pick[k];
+    }
+    for (int m = 0; m < used && own->zero_sum; m++)
+        data->shift[(tile * used + m) * LANES + lane] =
+            (float) (own->center[m] - own->center[used]);
+}
+
+fmal_status fmal_kron_stream_open(fmal_stream *s)
+{
+    const kron *own = s->factor->own;
+    fmal_idx d = own->d, r = s->factor->rank, used = own->used;
+    int rows = (int) (2 * r * used);
+    stream_data *data = NULL;
+
+    FMAL_TRY(FMAL_ALLOC(&data, 1));
+    s->own = data;
+    FMAL_TRY(fmal_columns_create(s, rows, own->used, own->d, &data->columns));
+    s->flops = 2.0 * rows * own->d * LANES;
+    FMAL_TRY(FMAL_ALLOC(&data->h, s->tiles * d * LANES));
+    FMAL_TRY(FMAL_ALLOC(&data->root, s->tiles * r * LANES));
+    FMAL_TRY(FMAL_ALLOC(&data->shift, s->tiles * used * LANES));
+    if (own->likelihood == FMAL_LIKELIHOOD_TOPC)
+        FMAL_TRY(FMAL_ALLOC(&data->pick, s->tiles * r * LANES));
+    data->y_stride = (size_t) (data->columns.chunk + FMAL_PANEL_ROWS) * LANES;
+    FMAL_TRY(FMAL_ALLOC(&data->y, 4 * (fmal_idx) data->y_stride));
+    for (fmal_idx slot = 0; slot < s->tiles * LANES; slot++)
+        if (s->local[slot] >= 0)
+            pack_sample(s, slot);
+    return FMAL_OK;
+}
+
+void fmal_kron_stream_close(fmal_stream *s)
+{
+    stream_data *data = s->own;
+
+    fmal_columns_clear(&data->columns);
+    fmal_free(&data->h);
+    fmal_free(&data->root);
+    fmal_free(&data->shift);
+    fmal_free(&data->pick);
+    fmal_free(&data->y);
+    fmal_free(&s->own);
+}
+
+void fmal_kron_stream_push(fmal_stream *s, int step, const double *wz)
+{
+    const kron *own = s->factor->own;
+    stream_data *data = s->own;
+
+    fmal_columns_pack(&data->columns, step, wz, (size_t) own->blocks * (size_t) own->d);
+}
+
+/* Rows that pick any class: that of each lane is another. */
+static void project_picked(int r, int used, int cols, const float *y, const float *root,
+                           const float *shift, const int *pick, float *out)
+{
+    for (int j = 0; j < cols; j++, y += used * LANES, out += r * LANES) {
+        float mean[LANES] = { 0 }, last[LANES] = { 0 }; /* the class not computed */
+
+        for (int k = 0; k < used; k++)
+            for (int lane = 0; lane < LANES; lane++) {
+                mean[lane] += shift[k * LANES + lane] * y[k * LANES + lane];
+                last[lane] -= y[k * LANES + lane];
+            }
+        for (int k = 0; k < r; k++)
+            for (int lane = 0; lane < LANES; lane++) {
+                int at = k * LANES + lane, class = pick[at];
+                float picked = class < used ? y[class * LANES + lane] : last[lane];
+
+                out[at] = root[at] * (picked - mean[lane]);
+            }
+    }
+}
+
+static void project(const fmal_stream *s, fmal_idx tile, int cols, const float *y,
+                    float *out)
+{
+    const stream_data *data = s->own;
+    int r = s->factor->rank, used = ((const kron *) s->factor->own)->used;
+    const float *root = data->root + tile * r * LANES;
+    const float *shift = data->shift + tile * used * LANES;
+
+    if (data->pick)
+        project_picked(r, used, cols, y, root, shift, data->pick + tile * r * LANES,
+                       out);
+    else
+        s->kernel->project(r, cols, y, root, shift, out);
+}
+
+/* One row of V a sample and one step: four tiles at a time. */
+static int apply_pairs(fmal_stream *s, int step, fmal_idx tile, int n_tiles, float *pq)
+{
+    const kron *own = s->factor->own;
+    stream_data *data = s->own;
+    const fmal_columns *c = &data->columns;
+    size_t panel = (size_t) own->d * FMAL_PANEL_ROWS;
+    int t = 0;
+
+    for (; t + 4 <= n_tiles; t += 4) {
+        s->kernel->multiply4(own->d, c->w + (size_t) (step / c->per_panel) * panel,
+                             step % c->per_panel * 2,
+                             data->h + (tile + t) * own->d * LANES, data->y,
+                             data->y_stride);
+        for (int i = 0; i < 4; i++)
+            project(s, tile + t + i, 2, data->y + (size_t) i * data->y_stride,
+                    pq + (t + i) * 2 * LANES);
+    }
+    return t;
+}
+
+int fmal_kron_stream_apply(fmal_stream *s, int first, int last, fmal_idx tile,
+                           int n_tiles, float *pq)
+{
+    const kron *own = s->factor->own;
+    stream_data *data = s->own;
+    const fmal_columns *c = &data->columns;
+    int r = s->factor->rank, steps = fmal_columns_together(c, first, last);
+    size_t per_tile = (size_t) steps * 2 * (size_t) (r * r) * LANES;
+    int begin =
+        c->rows == 2 && steps == 1 ? apply_pairs(s, first, tile, n_tiles, pq) : 0;
+
+    for (int chunk = 0; chunk < c->chunks; chunk++) {
+        int cols = fmal_columns_chunk_rows(c, chunk) / own->used;
+        size_t before = (size_t) (chunk * (c->chunk / own->used)) * (size_t) r * LANES;
+
+        for (int t = begin; t < n_tiles; t++) {
+            fmal_columns_multiply(c, s->kernel, first, steps, chunk,
+                                  data->h + (tile + t) * own->d * LANES, data->y);
+            project(s, tile + t, steps * cols, data->y,
+                    pq + (size_t) t * per_tile + before);
+        }
+    }
+    return steps;
+}

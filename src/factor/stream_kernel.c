@@ -1,0 +1,149 @@
+/*
+ * The micro-kernel of the candidate pass; compiled once for each instruction set.
+ *
+ * Samples run along the registers, 16 of them; a packed panel holds up to 18 rows of
+ * [W | Z]^T, whose numbers are broadcast. With AVX-512 that is one load of samples and
+ * 18 multiply-adds with a broadcast operand for each feature, on 18 accumulators: more
+ * than the latency of the multiply-add needs, and no shuffle anywhere. AVX2 has
+ * registers for 6 rows of 16 samples and goes three times over a panel.
+ */
+#include "stream_kernel.h"
+
+#include <string.h>
+
+#ifndef FMAL_ISA
+#define FMAL_ISA plain
+#endif
+#define PASTE(a, b)  a##b
+#define NAMED(a, b)  PASTE(a, b)
+#define KERNEL(name) NAMED(name##_, FMAL_ISA)
+
+#if defined(__AVX512F__)
+enum { WIDTH = 16, MOST = 18 };
+#elif defined(__AVX2__)
+enum { WIDTH = 8, MOST = 6 };
+#else
+enum { WIDTH = 4, MOST = 2 };
+#endif
+
+enum { LANES = FMAL_STREAM_LANES, PARTS = LANES / WIDTH };
+
+typedef float vec __attribute__((vector_size(4 * WIDTH), aligned(4)));
+
+/* One function for each number of rows that are worth a kernel of their own; the loops
+   over rows and parts unroll whole, so that `acc` lives in registers. */
+#define DEFINE_ROWS(ROWS)                                                              \
+    static void rows_##ROWS(int depth, const float *w, const float *h, float *y)       \
+    {                                                                                  \
+        vec acc[ROWS][PARTS] = { 0 };                                                  \
+                                                                                       \
+        for (int a = 0; a < depth; a++, w += FMAL_PANEL_ROWS, h += LANES) {            \
+            const vec *x = (const vec *) h;                                            \
+                                                                                       \
+            _Pragma("GCC unroll 18") for (int i = 0; i < ROWS; i++)                    \
+                _Pragma("GCC unroll 4") for (int p = 0; p < PARTS; p++) acc[i][p] +=   \
+                x[p] * w[i];                                                           \
+        }                                                                              \
+        _Pragma("GCC unroll 18") for (int i = 0; i < ROWS; i++)                        \
+            _Pragma("GCC unroll 4") for (int p = 0; p < PARTS;                         \
+                                         p++)((vec *) y)[i * PARTS + p] = acc[i][p];   \
+    }
+
+DEFINE_ROWS(2)
+#if defined(__AVX2__)
+DEFINE_ROWS(6)
+#endif
+#if defined(__AVX512F__)
+DEFINE_ROWS(9)
+DEFINE_ROWS(12)
+DEFINE_ROWS(18)
+#endif
+
+static void multiply(int rows, int depth, const float *w, int first, const float *h,
+                     float *y)
+{
+    /* The last kernel may compute rows that were not asked for, within the panel. */
+    while (rows > 0) {
+        int take = MOST;
+
+#if defined(__AVX512F__)
+        take = rows > 12 ? 18 : rows > 9 ? 12 : rows > 6 ? 9 : rows > 2 ? 6 : 2;
+#elif defined(__AVX2__)
+        take = rows > 2 ? 6 : 2;
+#endif
+        int skip = first + take > FMAL_PANEL_ROWS ? first + take - FMAL_PANEL_ROWS : 0;
+        float spill[MOST * LANES], *to = skip > 0 ? spill : y;
+        const float *from = w + first - skip;
+
+        switch (take) {
+#if defined(__AVX512F__)
+        case 18:
+            rows_18(depth, from, h, to);
+            break;
+        case 12:
+            rows_12(depth, from, h, to);
+            break;
+        case 9:
+            rows_9(depth, from, h, to);
+            break;
+#endif
+#if defined(__AVX2__)
+        case 6:
+            rows_6(depth, from, h, to);
+            break;
+#endif
+        default:
+            rows_2(depth, from, h, to);
+        }
+        int got = take - skip < rows ? take - skip : rows;
+        if (skip > 0)
+            memcpy(y, spill + skip * LANES, sizeof(float) * LANES * (size_t) got);
+        first += got;
+        rows -= got;
+        y += got * LANES;
+    }
+}
+
+/* Two rows are too few accumulators to hide the latency, and such passes wait for
+   memory: four tiles at once are eight chains and four streams. */
+static void multiply4(int depth, const float *w, int first, const float *h, float *y,
+                      size_t y_stride)
+{
+    size_t tile = (size_t) depth * LANES;
+    vec acc[4][2][PARTS] = { 0 };
+
+    w += first;
+    for (int a = 0; a < depth; a++, w += FMAL_PANEL_ROWS, h += LANES)
+        _Pragma("GCC unroll 4") for (int t = 0; t < 4; t++)
+        {
+            const vec *x = (const vec *) (h + (size_t) t * tile);
+
+            _Pragma("GCC unroll 4") for (int p = 0; p < PARTS; p++)
+            {
+                acc[t][0][p] += x[p] * w[0];
+                acc[t][1][p] += x[p] * w[1];
+            }
+        }
+    for (int t = 0; t < 4; t++)
+        memcpy(y + (size_t) t * y_stride, acc[t], sizeof acc[t]);
+}
+
+static void project(int r, int cols, const float *y, const float *root,
+                    const float *shift, float *out)
+{
+    const vec *rt = (const vec *) root, *sh = (const vec *) shift;
+
+    for (int j = 0; j < cols; j++, y += r * LANES, out += r * LANES) {
+        const vec *from = (const vec *) y;
+        vec *to = (vec *) out, mean[PARTS] = { 0 };
+
+        for (int k = 0; k < r; k++)
+            _Pragma("GCC unroll 4") for (int p = 0; p < PARTS; p++) mean[p] +=
+                sh[k * PARTS + p] * from[k * PARTS + p];
+        for (int k = 0; k < r; k++)
+            _Pragma("GCC unroll 4") for (int p = 0; p < PARTS; p++) to[k * PARTS + p] =
+                rt[k * PARTS + p] * (from[k * PARTS + p] - mean[p]);
+    }
+}
+
+const fmal_stream_kernel KERNEL(fmal_stream_kernel) = { multiply, multiply4, project };

@@ -1,0 +1,38 @@
+/* The micro-kernels of single-precision passes; one copy for each instruction set. */
+#ifndef FMAL_STREAM_KERNEL_H
+#define FMAL_STREAM_KERNEL_H
+
+#include "fmal/factor.h"
+#include "fmal/isa.h"
+
+/* Rows of a panel of packed columns: accumulators of FMAL_STREAM_LANES samples each. */
+enum { FMAL_PANEL_ROWS = 18 };
+
+/*
+ * multiply  y[row, lane] = sum over a of w[a, row] h[a, lane], for rows [first, first +
+ *           rows) of one packed panel w [depth, FMAL_PANEL_ROWS]; h [depth, LANES].
+ *           Every row of every sample is one chain of multiply-adds in the order of a:
+ *           its bits depend on nothing else. y has room for FMAL_PANEL_ROWS rows and
+ *           holds row `first` at 0.
+ * multiply4 the same for two rows and four tiles in a row, y [4, y_stride].
+ * project   out[col, k] = root_k (y[col, k] - sum over m of shift_m y[col, m]), of
+ *           lanes; y [cols, r, LANES].
+ */
+typedef struct fmal_stream_kernel {
+    void (*multiply)(int rows, int depth, const float *w, int first, const float *h,
+                     float *y);
+    void (*multiply4)(int depth, const float *w, int first, const float *h, float *y,
+                      size_t y_stride);
+    void (*project)(int r, int cols, const float *y, const float *root,
+                    const float *shift, float *out);
+} fmal_stream_kernel;
+
+const fmal_stream_kernel *fmal_stream_kernel_for(fmal_isa isa);
+
+extern const fmal_stream_kernel fmal_stream_kernel_plain;
+#ifdef FMAL_X86_ISA
+extern const fmal_stream_kernel fmal_stream_kernel_avx2;
+extern const fmal_stream_kernel fmal_stream_kernel_avx512;
+#endif
+
+#endif

@@ -1,0 +1,307 @@
+/*
+ * The candidates in single precision: what a step streams through.
+ *
+ * A refresh computes G and B in double precision, some blocks of samples at a time, and
+ * rounds them once. Between refreshes every step's [W | Z] is kept, and a tile of
+ * samples is brought up to date by applying those that it has not seen, one after the
+ * other: the numbers that come out are the same whether that is done at every step or
+ * once in a hundred.
+ */
+#include "select_impl.h"
+#include "fmal/mem.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { LANES = FMAL_STREAM_LANES };
+
+/* Bytes of G, or B, in double precision at a time during a refresh; and samples that
+   are worth fetching the matrices again for. */
+static const double REFRESH_BYTES = 64 << 20;
+enum { REFRESH_SAMPLES = 2048 };
+
+static size_t triangle(const fmal_scan *scan)
+{
+    return (size_t) scan->r * (size_t) (scan->r + 1) / 2 * LANES;
+}
+
+static fmal_status allocate(fmal_scan *scan, const fmal_idx *samples)
+{
+    fmal_idx slots = scan->tiles * LANES, r = scan->r;
+    fmal_idx together = fmal_stream_together(scan->stream);
+
+    FMAL_TRY(FMAL_ALLOC(&scan->samples, scan->n));
+    FMAL_TRY(FMAL_ALLOC(&scan->slot, scan->n));
+    FMAL_TRY(FMAL_ALLOC(&scan->g, scan->tiles * (fmal_idx) triangle(scan)));
+    FMAL_TRY(FMAL_ALLOC(&scan->b, scan->tiles * (fmal_idx) triangle(scan)));
+    FMAL_TRY(FMAL_ALLOC(&scan->score, slots));
+    FMAL_TRY(FMAL_ALLOC(&scan->out, slots));
+    FMAL_TRY(FMAL_ALLOC(&scan->best, scan->tiles));
+    FMAL_TRY(FMAL_ALLOC(&scan->done, scan->tiles));
+    FMAL_TRY(FMAL_ALLOC(&scan->work, FMAL_TILE_WORK(r) * LANES));
+    FMAL_TRY(FMAL_ALLOC(&scan->pq, together * fmal_stream_most_steps(scan->stream) * 2 *
+                                       r * r * LANES));
+    for (fmal_idx i = 0; i < scan->n; i++) {
+        scan->samples[i] = samples[i];
+        scan->slot[i] = i;
+    }
+    for (fmal_idx slot = 0; slot < slots; slot++)
+        scan->out[slot] = fmal_stream_local(scan->stream, slot) < 0;
+    return FMAL_OK;
+}
+
+fmal_status fmal_scan_create(const fmal_problem *problem, const fmal_idx *samples,
+                             fmal_idx n, double scale, bool lazy, fmal_scan **out)
+{
+    fmal_scan *scan = NULL;
+    const fmal_factor *f = problem->factor;
+
+    FMAL_TRY(FMAL_ALLOC(&scan, 1));
+    scan->problem = problem;
+    scan->r = fmal_factor_rank(f);
+    scan->n = n;
+    scan->scale = scale;
+    scan->tile = fmal_tile_for(fmal_factor_isa(f));
+    fmal_status st = fmal_stream_create(f, samples, n, scale, !lazy, &scan->stream);
+    if (st == FMAL_OK) {
+        scan->tiles = fmal_stream_tiles(scan->stream);
+        st = allocate(scan, samples);
+    }
+    if (st != FMAL_OK)
+        fmal_scan_destroy(&scan);
+    else
+        *out = scan;
+    return st;
+}
+
+void fmal_scan_destroy(fmal_scan **scan)
+{
+    fmal_scan *s = *scan;
+
+    if (!s)
+        return;
+    fmal_stream_destroy(&s->stream);
+    fmal_free(&s->samples);
+    fmal_free(&s->slot);
+    fmal_free(&s->g);
+    fmal_free(&s->b);
+    fmal_free(&s->score);
+    fmal_free(&s->out);
+    fmal_free(&s->best);
+    fmal_free(&s->done);
+    fmal_free(&s->work);
+    fmal_free(&s->pq);
+    fmal_free(scan);
+}
+
+/* ---- Afresh ---- */
+
+/* The end of a batch of samples from `begin` on: whole blocks. */
+static fmal_idx batch_end(const fmal_scan *scan, fmal_idx begin)
+{
+    const fmal_part *part = scan->problem->part;
+    double fit = REFRESH_BYTES / (4.0 * scan->r * (scan->r + 1));
+    fmal_idx most = fit < REFRESH_SAMPLES ? REFRESH_SAMPLES : (fmal_idx) fit;
+
+    if (begin >= scan->n)
+        return scan->n;
+    fmal_idx blocks = most / part->block + 1;
+    fmal_idx bound = (scan->samples[begin] / part->block + blocks) * part->block;
+    fmal_idx end = begin;
+    while (end < scan->n && scan->samples[end] < bound)
+        end++;
+    return end;
+}
+
+/* Matrices of a panel's slots [groups, r (r + 1) / 2, FMAL_LANES] to the tiles of those
+   samples, which begin at `begin` of the list. */
+static void round_panel(fmal_scan *scan, const fmal_panel *panel, fmal_idx begin,
+                        const double *from, float *to)
+{
+    const fmal_idx *index = fmal_panel_index(panel);
+    size_t count = triangle(scan) / LANES;
+    fmal_idx i = begin;
+
+    for (fmal_idx at = 0; at < fmal_panel_groups(panel) * FMAL_LANES; at++) {
+        if (index[at] == FMAL_IDX_NONE)
+            continue;
+        fmal_idx slot = scan->slot[i++];
+        const double *x = from + (size_t) (at / FMAL_LANES) * count * FMAL_LANES +
+                          (size_t) (at % FMAL_LANES);
+        float *y =
+            to + (size_t) (slot / LANES) * count * LANES + (size_t) (slot % LANES);
+
+        for (size_t e = 0; e < count; e++)
+            y[e * LANES] = (float) x[e * FMAL_LANES];
+    }
+}
+
+/* The largest trace of a panel's G. */
+static double largest_trace(const fmal_panel *panel, int r, const double *g)
+{
+    double most = 0;
+    size_t count = (size_t) r * (size_t) (r + 1) / 2;
+
+    for (fmal_idx at = 0; at < fmal_panel_groups(panel) * FMAL_LANES; at++) {
+        const double *x = g + (size_t) (at / FMAL_LANES) * count * FMAL_LANES +
+                          (size_t) (at % FMAL_LANES);
+        double sum = 0;
+
+        for (int k = 0; k < r; k++)
+            sum += x[((size_t) k * (size_t) (k + 3) / 2) * FMAL_LANES];
+        if (sum > most)
+            most = sum;
+    }
+    return most;
+}
+
+static fmal_status refresh_batch(fmal_scan *scan, fmal_idx begin, fmal_idx end,
+                                 const fmal_dmat *a, const fmal_dmat *e, double *flops)
+{
+    fmal_panel *panel = NULL;
+    double *forms = NULL;
+    fmal_status st = fmal_panel_create(scan->problem->factor, scan->samples + begin,
+                                       end - begin, scan->scale, 0, &panel);
+
+    if (st == FMAL_OK)
+        st = FMAL_ALLOC(&forms, fmal_panel_groups(panel) * FMAL_LANES *
+                                    ((fmal_idx) scan->r * (scan->r + 1) / 2));
+    st = fmal_agree(scan->problem->ctx, st);
+    if (st == FMAL_OK)
+        st = fmal_panel_quadratic(panel, a, forms, flops);
+    if (st == FMAL_OK) {
+        double most = largest_trace(panel, scan->r, forms);
+
+        scan->most = most > scan->most ? most : scan->most;
+        round_panel(scan, panel, begin, forms, scan->g);
+        st = fmal_panel_quadratic(panel, e, forms, flops);
+    }
+    if (st == FMAL_OK)
+        round_panel(scan, panel, begin, forms, scan->b);
+    fmal_panel_destroy(&panel);
+    fmal_free(&forms);
+    return st;
+}
+
+fmal_status fmal_scan_refresh(fmal_scan *scan, const fmal_dmat *a, const fmal_dmat *e,
+                              double *flops)
+{
+    double batches = 0;
+    fmal_idx begin = 0;
+    fmal_status st = FMAL_OK;
+
+    for (fmal_idx i = 0; i < scan->n; i = batch_end(scan, i))
+        batches++;
+    fmal_max_f64(scan->problem->ctx, &batches, 1); /* quadratic forms are collective */
+    scan->most = 0;
+    for (int i = 0; i < (int) batches && st == FMAL_OK; i++) {
+        fmal_idx end = batch_end(scan, begin);
+
+        st = refresh_batch(scan, begin, end, a, e, flops);
+        begin = end;
+    }
+    fmal_max_f64(scan->problem->ctx, &scan->most, 1);
+    fmal_stream_forget(scan->stream);
+    memset(scan->done, 0, sizeof(int) * (size_t) scan->tiles);
+    for (fmal_idx tile = 0; tile < scan->tiles && st == FMAL_OK; tile++)
+        fmal_scan_score(scan, tile);
+    return st;
+}
+
+/* ---- Steps ---- */
+
+void fmal_scan_score(fmal_scan *scan, fmal_idx tile)
+{
+    size_t at = (size_t) tile * triangle(scan);
+    float *score = scan->score + tile * LANES, best = -INFINITY;
+    const uint8_t *out = scan->out + tile * LANES;
+
+    scan->tile->score_f32(scan->r, 1, scan->g + at, scan->b + at, scan->work, score);
+    for (int lane = 0; lane < LANES; lane++) {
+        if (out[lane])
+            score[lane] = -INFINITY;
+        else if (!isfinite(score[lane]))
+            scan->bad = true;
+        if (score[lane] > best)
+            best = score[lane];
+    }
+    scan->best[tile] = best;
+}
+
+/* Bring `count` tiles up to date; all have seen as many steps. */
+static void bring(fmal_scan *scan, fmal_idx tile, int count)
+{
+    size_t tri = triangle(scan), one = 2 * (size_t) (scan->r * scan->r) * LANES;
+    int now = fmal_stream_steps(scan->stream), took;
+
+    for (int first = scan->done[tile]; first < now; first += took) {
+        took = fmal_stream_apply(scan->stream, first, now, tile, count, scan->pq);
+        for (int i = 0; i < count; i++)
+            for (int step = 0; step < took; step++)
+                scan->tile->update_f32(scan->r, 1,
+                                       scan->pq + (size_t) (i * took + step) * one,
+                                       scan->g + (size_t) (tile + i) * tri,
+                                       scan->b + (size_t) (tile + i) * tri);
+        scan->applied += (double) took * count;
+    }
+    for (int i = 0; i < count; i++) {
+        scan->done[tile + i] = now;
+        fmal_scan_score(scan, tile + i);
+    }
+    scan->brought += count;
+}
+
+void fmal_scan_bring_all(fmal_scan *scan)
+{
+    int most = fmal_stream_together(scan->stream),
+        now = fmal_stream_steps(scan->stream);
+
+    for (fmal_idx tile = 0; tile < scan->tiles;) {
+        int count = 1;
+
+        while (count < most && tile + count < scan->tiles &&
+               scan->done[tile + count] == scan->done[tile])
+            count++;
+        if (scan->done[tile] < now)
+            bring(scan, tile, count);
+        tile += count;
+    }
+}
+
+void fmal_scan_push(fmal_scan *scan, const double *wz)
+{
+    if (fmal_stream_steps(scan->stream) == fmal_stream_capacity(scan->stream)) {
+        fmal_scan_bring_all(scan);
+        fmal_stream_forget(scan->stream);
+        memset(scan->done, 0, sizeof(int) * (size_t) scan->tiles);
+    }
+    fmal_stream_push(scan->stream, wz);
+}
+
+void fmal_scan_drop(fmal_scan *scan, fmal_idx index_g)
+{
+    const fmal_part *part = scan->problem->part;
+    fmal_idx il = index_g - part->first, low = 0, high = scan->n;
+
+    if (il < 0 || il >= part->count)
+        return;
+    while (low < high) { /* samples ascend */
+        fmal_idx middle = (low + high) / 2;
+
+        if (scan->samples[middle] < il)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == scan->n || scan->samples[low] != il)
+        return;
+    scan->out[scan->slot[low]] = 1;
+    scan->score[scan->slot[low]] = -INFINITY;
+}
+
+double fmal_scan_flops(const fmal_scan *scan)
+{
+    double r = scan->r;
+
+    return fmal_stream_flops(scan->stream) + LANES * (3 * r * r * (r + 1) + r * r * r);
+}
