@@ -12,6 +12,7 @@
 #ifndef FMAL_PAR_H
 #define FMAL_PAR_H
 
+#include <math.h>
 #include <mpi.h>
 #include <stdbool.h>
 
@@ -207,6 +208,22 @@ enum { FMAL_FLAG_BITS = 4 };
 fmal_status fmal_argbest(const fmal_ctx *ctx, const double *score,
                          const fmal_idx *index_g, fmal_idx n, bool smallest, int *flag,
                          fmal_best *best);
+
+/** The two largest scores there are. A plain value; FMAL_LEAD_NONE before the first. */
+typedef struct fmal_lead {
+    double first, second; /* -INFINITY if there are not so many */
+    fmal_idx index_g;     /* of the first, of equals the lowest; FMAL_IDX_NONE */
+    int64_t flags;        /* bits that travel with the decision */
+} fmal_lead;
+
+#define FMAL_LEAD_NONE ((fmal_lead){ -INFINITY, -INFINITY, FMAL_IDX_NONE, 0 })
+
+/** Take one score, not NaN, into account. Not collective. */
+void fmal_lead_add(fmal_lead *lead, double score, fmal_idx index_g);
+
+/** The lead among all ranks' leads, and the union of their flags. Collective over ctx;
+    one reduction. */
+void fmal_lead_of(const fmal_ctx *ctx, fmal_lead *lead);
 
 /**
  * The k best of all ranks, best first; equal scores by ascending index.
