@@ -42,6 +42,8 @@ typedef struct fmal_select_options {
     fmal_likelihood likelihood; /* of the factors, for plans */
     int topc;                   /* of FMAL_LIKELIHOOD_TOPC */
     int grid_rows, grid_cols;   /* of the matrices' grid; 0: chosen by their order */
+    bool double_precision;      /* stream in double precision, not in single */
+    bool lazy;                  /* score only those candidates that may be the best */
 } fmal_select_options;
 
 /** What a selection will take, before it starts. A plain value. */
@@ -132,14 +134,22 @@ fmal_status fmal_selector_step(fmal_selector *s, int *flag);
 /** The steps so far; borrowed until the next step. Not collective. */
 const fmal_select_state *fmal_selector_state(const fmal_selector *s);
 
+/** How the decisions were made. A plain value. */
+typedef struct fmal_select_log {
+    fmal_idx refreshes;
+    fmal_idx rescored; /* candidates scored again in double precision */
+    double margin;     /* the smallest relative lead that decided in single precision */
+    double error;      /* the largest relative error of such a score that was seen */
+} fmal_select_log;
+
 /** The batch. A plain value. */
 typedef struct fmal_selection {
     fmal_idx n;
     fmal_idx *index;      /* [n] global, in the order they were added; fmal_free */
     double *score;        /* [n] fall of the objective when each was added; fmal_free */
     double before, after; /* tr(M^-1 F) without the batch and with it */
-    fmal_idx forward, backward, refreshes;
-
+    fmal_idx forward, backward; /* steps */
+    fmal_select_log log;
 } fmal_selection;
 
 /** The batch and its objective, computed afresh. Collective; once, when finished. */

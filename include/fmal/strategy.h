@@ -51,7 +51,7 @@ typedef struct fmal_batch {
     bool has_objective;
     double before, after;       /* tr(M^-1 F) without the batch and with it */
     fmal_idx forward, backward; /* steps */
-    fmal_idx refreshes;
+    fmal_select_log log;
 } fmal_batch;
 
 /** A strategy. */

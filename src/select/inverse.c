@@ -95,6 +95,7 @@ fmal_status fmal_inverse_refresh(fmal_inverse *inv)
     if (inv->classes > 1)
         FMAL_TRY(fmal_dmat_center(inv->a, inv->classes));
     fmal_dmat_sandwich(inv->a, inv->f, inv->work, inv->e);
+    inv->prepared = FMAL_IDX_NONE;
     fmal_lowrank_reset(inv->a_now);
     fmal_lowrank_reset(inv->e_now);
     return FMAL_OK;
@@ -129,18 +130,25 @@ static bool make_wz(fmal_inverse *inv, double sign)
     fmal_solve_right(r, inv->gs, w, n);
     fmal_solve_right(r, inv->gs, z, n);
     solve_both(r, inv->gs, inv->bs);
+    inv->gain = 0;
+    for (int i = 0; i < r; i++)
+        inv->gain += inv->bs[i * r + i];
     /* Rows are columns of Z: Z^T -= (sign / 2) (L^-1 B L^-T) W^T. */
     fmal_gemm(false, false, r, n, r, -sign / 2, inv->bs, r, w, n, 1, z, n);
     return true;
 }
 
-fmal_status fmal_inverse_step(fmal_inverse *inv, const fmal_factor *factor,
-                              fmal_idx index_g, double scale, double sign)
+fmal_status fmal_inverse_prepare(fmal_inverse *inv, const fmal_factor *factor,
+                                 fmal_idx index_g, double scale, double sign)
 {
     size_t count = (size_t) inv->r * (size_t) inv->order;
     double *w = inv->wz, *z = inv->wz + count;
     fmal_status st = FMAL_OK;
 
+    if (inv->prepared == index_g && inv->sign == sign)
+        return FMAL_OK;
+    inv->prepared = FMAL_IDX_NONE;
+    inv->sign = sign;
     fmal_factor_row(factor, index_g, inv->v);
     for (size_t i = 0; i < count; i++)
         inv->v[i] *= scale;
@@ -153,9 +161,23 @@ fmal_status fmal_inverse_step(fmal_inverse *inv, const fmal_factor *factor,
                        (long long) index_g);
     FMAL_TRY(fmal_agree_root(inv->ctx, st));
     fmal_bcast(inv->ctx, inv->wz, 2 * count * sizeof(double), 0);
-
-    fmal_lowrank_add(inv->a_now, -sign, w, w, inv->r);
-    fmal_lowrank_add(inv->e_now, -sign, w, z, inv->r);
-    fmal_lowrank_add(inv->e_now, -sign, z, w, inv->r);
+    fmal_bcast(inv->ctx, &inv->gain, sizeof inv->gain, 0);
+    inv->prepared = index_g;
     return FMAL_OK;
+}
+
+void fmal_inverse_commit(fmal_inverse *inv)
+{
+    double *w = inv->wz, *z = inv->wz + (size_t) inv->r * (size_t) inv->order;
+
+    fmal_lowrank_add(inv->a_now, -inv->sign, w, w, inv->r);
+    fmal_lowrank_add(inv->e_now, -inv->sign, w, z, inv->r);
+    fmal_lowrank_add(inv->e_now, -inv->sign, z, w, inv->r);
+    inv->prepared = FMAL_IDX_NONE;
+}
+
+double fmal_inverse_step_flops(const fmal_inverse *inv)
+{
+    (void) inv;
+    return 0;
 }

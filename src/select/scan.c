@@ -94,6 +94,16 @@ void fmal_scan_destroy(fmal_scan **scan)
     fmal_free(scan);
 }
 
+static void find_best(fmal_scan *scan, fmal_idx tile)
+{
+    const float *score = scan->score + tile * LANES;
+    float best = score[0];
+
+    for (int lane = 1; lane < LANES; lane++)
+        best = score[lane] > best ? score[lane] : best;
+    scan->best[tile] = best;
+}
+
 /* ---- Afresh ---- */
 
 /* The end of a batch of samples from `begin` on: whole blocks. */
@@ -194,6 +204,7 @@ fmal_status fmal_scan_refresh(fmal_scan *scan, const fmal_dmat *a, const fmal_dm
         batches++;
     fmal_max_f64(scan->problem->ctx, &batches, 1); /* quadratic forms are collective */
     scan->most = 0;
+    scan->bad = false;
     for (int i = 0; i < (int) batches && st == FMAL_OK; i++) {
         fmal_idx end = batch_end(scan, begin);
 
@@ -213,7 +224,7 @@ fmal_status fmal_scan_refresh(fmal_scan *scan, const fmal_dmat *a, const fmal_dm
 void fmal_scan_score(fmal_scan *scan, fmal_idx tile)
 {
     size_t at = (size_t) tile * triangle(scan);
-    float *score = scan->score + tile * LANES, best = -INFINITY;
+    float *score = scan->score + tile * LANES;
     const uint8_t *out = scan->out + tile * LANES;
 
     scan->tile->score_f32(scan->r, 1, scan->g + at, scan->b + at, scan->work, score);
@@ -222,10 +233,8 @@ void fmal_scan_score(fmal_scan *scan, fmal_idx tile)
             score[lane] = -INFINITY;
         else if (!isfinite(score[lane]))
             scan->bad = true;
-        if (score[lane] > best)
-            best = score[lane];
     }
-    scan->best[tile] = best;
+    find_best(scan, tile);
 }
 
 /* Bring `count` tiles up to date; all have seen as many steps. */
@@ -297,6 +306,55 @@ void fmal_scan_drop(fmal_scan *scan, fmal_idx index_g)
         return;
     scan->out[scan->slot[low]] = 1;
     scan->score[scan->slot[low]] = -INFINITY;
+    find_best(scan, scan->slot[low] / LANES);
+}
+
+/* Index_g of a slot. */
+static fmal_idx global_of(const fmal_scan *scan, fmal_idx slot)
+{
+    return scan->problem->part->first + fmal_stream_local(scan->stream, slot);
+}
+
+void fmal_scan_lead(fmal_scan *scan, int flag, fmal_lead *lead)
+{
+    *lead = FMAL_LEAD_NONE;
+    fmal_scan_bring_all(scan);
+    for (fmal_idx tile = 0; tile < scan->tiles; tile++) {
+        if (!(scan->best[tile] > lead->second))
+            continue;
+        for (fmal_idx slot = tile * LANES; slot < (tile + 1) * LANES; slot++)
+            if (!scan->out[slot])
+                fmal_lead_add(lead, scan->score[slot], global_of(scan, slot));
+    }
+    lead->flags = flag | (scan->bad ? FMAL_SCAN_BAD : 0);
+}
+
+fmal_idx fmal_scan_near(const fmal_scan *scan, double bar, fmal_idx *list,
+                        fmal_idx room)
+{
+    fmal_idx n = 0;
+
+    for (fmal_idx tile = 0; tile < scan->tiles; tile++) {
+        if (!(scan->best[tile] >= bar))
+            continue;
+        for (fmal_idx slot = tile * LANES; slot < (tile + 1) * LANES; slot++)
+            if (!scan->out[slot] && scan->score[slot] >= bar) {
+                if (n < room)
+                    list[n] = global_of(scan, slot);
+                n++;
+            }
+    }
+    return n;
+}
+
+fmal_idx fmal_scan_near_local(const fmal_scan *scan, double bar, fmal_idx *list)
+{
+    fmal_idx n = 0;
+
+    for (fmal_idx i = 0; i < scan->n; i++)
+        if (!scan->out[scan->slot[i]] && scan->score[scan->slot[i]] >= bar)
+            list[n++] = scan->samples[i];
+    return n;
 }
 
 double fmal_scan_flops(const fmal_scan *scan)

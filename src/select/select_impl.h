@@ -83,6 +83,19 @@ void fmal_scan_score(fmal_scan *scan, fmal_idx tile);
 /* As fmal_cells_drop. */
 void fmal_scan_drop(fmal_scan *scan, fmal_idx index_g);
 
+/* The two largest scores of this rank, and flag; FMAL_SCAN_BAD too if a score was not a
+   finite number. */
+enum { FMAL_SCAN_BAD = 1 << FMAL_FLAG_BITS };
+void fmal_scan_lead(fmal_scan *scan, int flag, fmal_lead *lead);
+
+/* This rank's samples with a score of `bar` at least: their number, and the global
+   indices of the first `room`. */
+fmal_idx fmal_scan_near(const fmal_scan *scan, double bar, fmal_idx *list,
+                        fmal_idx room);
+
+/* All of them: local indices, ascending, into a list with room. */
+fmal_idx fmal_scan_near_local(const fmal_scan *scan, double bar, fmal_idx *list);
+
 /* Floating-point operations of one step and tile: product, update, score. */
 double fmal_scan_flops(const fmal_scan *scan);
 
@@ -100,6 +113,8 @@ typedef struct fmal_inverse {
     double *v;       /* [r, D]: the step's factor */
     double *wz;      /* [2 r, D]: columns of W, then of Z */
     double *gs, *bs; /* [r, r] */
+    double gain, sign;
+    fmal_idx prepared;
 } fmal_inverse;
 
 fmal_status fmal_inverse_create(const fmal_problem *problem,
@@ -109,10 +124,17 @@ void fmal_inverse_destroy(fmal_inverse **inv);
 /* A, from M in inv->a, and E. Collective. */
 fmal_status fmal_inverse_refresh(fmal_inverse *inv);
 
-/* The step that adds (sign +1) or removes (-1) scale V_s: fills inv->wz on every rank
-   and updates A and E. Collective. */
-fmal_status fmal_inverse_step(fmal_inverse *inv, const fmal_factor *factor,
-                              fmal_idx index_g, double scale, double sign);
+/* The step that adds (sign +1) or removes (-1) scale V_s: W and Z to inv->wz on every
+   rank, and what it changes tr(M^-1 F) by to inv->gain. Nothing if that is prepared
+   already. Collective. */
+fmal_status fmal_inverse_prepare(fmal_inverse *inv, const fmal_factor *factor,
+                                 fmal_idx index_g, double scale, double sign);
+
+/* Carry out what was prepared last: A and E change. Not collective. */
+void fmal_inverse_commit(fmal_inverse *inv);
+
+/* Floating-point operations of this rank in all steps so far. */
+double fmal_inverse_step_flops(const fmal_inverse *inv);
 
 /* A plan without its bytes: all but those follows from order and rank. */
 fmal_status fmal_plan_steps(const fmal_select_options *options, fmal_idx n,
@@ -122,18 +144,72 @@ fmal_status fmal_plan_steps(const fmal_select_options *options, fmal_idx n,
 /* Steps whose low-rank terms wait before they are folded in, for factors of rank r. */
 int fmal_pending_steps(int r);
 
+/* Lists of this rank's samples, in s->take. */
+void fmal_take_role(fmal_selector *s, fmal_role role);
+void fmal_take_batch(fmal_selector *s);
+
+/*
+ * One way to measure the information of a set of samples: what it keeps of matrices and
+ * of the samples that are scored. All functions but `drop`, `scores` and `close` are
+ * collective, and so are the statuses that they return agreed.
+ */
+typedef struct fmal_engine {
+    const char *name;
+
+    /* Allocate, and sum the pool's information F. */
+    fmal_status (*open)(fmal_selector *s);
+    void (*close)(fmal_selector *s);
+
+    /* Score the samples of s->take from now on, to add or (s->removing) to remove; a
+       refresh follows. */
+    fmal_status (*gather)(fmal_selector *s);
+
+    /* Everything afresh from the labelled samples and the batch so far. Samples that
+       were chosen in this direction are out. */
+    fmal_status (*refresh)(fmal_selector *s);
+
+    /* tr(M^-1 F): after a refresh, before the next step; and afresh. */
+    double (*trace)(fmal_selector *s);
+    fmal_status (*measure)(fmal_selector *s, double *objective);
+
+    /* The sample to add or remove, FMAL_IDX_NONE if there is none; or *refresh_first.
+       `fresh`: there was a refresh since the last step. flag as of fmal_argbest. */
+    fmal_status (*best)(fmal_selector *s, int *flag, bool fresh, fmal_best *best,
+                        bool *refresh_first);
+
+    /* All scores of this rank; returns their number. */
+    fmal_idx (*scores)(fmal_selector *s, double *score, fmal_idx *index_g);
+
+    /* Add or remove that sample, and drop it. */
+    fmal_status (*update)(fmal_selector *s, fmal_idx index_g);
+
+    /* Never choose it again; nothing if it is another rank's. */
+    void (*drop)(fmal_selector *s, fmal_idx index_g);
+} fmal_engine;
+
+extern const fmal_engine fmal_engine_full;
+
+/* What the full engine holds: scan while it adds in single precision, else cells. */
+typedef struct fmal_full {
+    fmal_inverse *inverse;
+    fmal_cells *cells;
+    fmal_scan *scan;
+    fmal_idx *samples, n; /* [n] local indices of those to score, ascending */
+    double doubt;         /* the estimated error is multiplied by this */
+} fmal_full;
+
 struct fmal_selector {
     fmal_problem problem;
     fmal_select_options options;
     fmal_select_plan plan;
     fmal_phases *phases;
-    fmal_inverse *inverse;
-    fmal_cells *cells; /* of the candidates, then of the added ones */
-    bool removing;     /* cells are those of the added ones */
-    double scale;      /* of a candidate's factor, sqrt(batch / (labelled + batch)) */
-    uint8_t *take;     /* [count], work */
+    const fmal_engine *engine;
+    fmal_full *full;
+    bool removing; /* samples are scored to be removed */
+    double scale;  /* of a candidate's factor, sqrt(batch / (labelled + batch)) */
+    uint8_t *take; /* [count], work */
     fmal_select_state state;
-    fmal_idx refreshes;
+    fmal_select_log log;
 };
 
 #endif

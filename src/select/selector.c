@@ -21,7 +21,7 @@
 
 static const double REFRESH_RATIO = 10;
 
-/* ---- The matrix M of a set ---- */
+/* ---- Lists of samples ---- */
 
 static bool is_mine(const fmal_part *part, fmal_idx ig)
 {
@@ -29,7 +29,7 @@ static bool is_mine(const fmal_part *part, fmal_idx ig)
 }
 
 /* take = the samples that are in the batch now. */
-static void take_batch(fmal_selector *s)
+void fmal_take_batch(fmal_selector *s)
 {
     const fmal_part *part = s->problem.part;
     const fmal_select_state *state = &s->state;
@@ -43,110 +43,39 @@ static void take_batch(fmal_selector *s)
             s->take[state->removed[i] - part->first] = 0;
 }
 
-static void take_role(fmal_selector *s, fmal_role role)
+void fmal_take_role(fmal_selector *s, fmal_role role)
 {
     for (fmal_idx i = 0; i < s->problem.part->count; i++)
         s->take[i] = s->problem.role[i] == role;
 }
 
-/* inverse->a = M of the labelled samples and the batch so far. */
-static fmal_status build_information(fmal_selector *s, double *flops)
-{
-    const fmal_factor *factor = s->problem.factor;
-    double labelled = (double) s->plan.labelled, batch = (double) s->options.batch;
-    fmal_dmat *m = s->inverse->a;
+/* ---- Directions ---- */
 
-    fmal_dmat_set_diagonal(m, s->options.lambda);
-    if (s->plan.labelled > 0) {
-        double each = s->options.labelled_sum ? 1 : 1 / labelled;
-
-        take_role(s, FMAL_LABELLED);
-        FMAL_TRY(fmal_factor_gram(factor, s->take, each * labelled / (labelled + batch),
-                                  m, flops));
-    }
-    if (s->state.n_added == s->state.n_removed)
-        return FMAL_OK;
-    take_batch(s);
-    return fmal_factor_gram(factor, s->take, s->scale * s->scale, m, flops);
-}
-
-/* n^3 for the inverse and 4 n^3 for A F A, shared by the ranks of the grid. */
-static double refresh_flops(const fmal_inverse *inv)
-{
-    double n = (double) inv->order;
-
-    return inv->grid.inside ? (1 + 4) * n * n * n / (inv->grid.rows * inv->grid.cols)
-                            : 0;
-}
-
-static double next_sign(const fmal_selector *s)
-{
-    return s->removing ? -1 : 1;
-}
-
-/* A, E, and the G, B and scores of the cells there are, all afresh. */
 static fmal_status refresh(fmal_selector *s)
 {
-    double flops = refresh_flops(s->inverse);
-    fmal_status st;
-
-    fmal_phase_begin(s->phases, FMAL_PHASE_REFRESH);
-    st = build_information(s, &flops);
-    if (st == FMAL_OK)
-        st = fmal_inverse_refresh(s->inverse);
-    if (st == FMAL_OK && s->cells)
-        st = fmal_cells_refresh(s->cells, s->inverse->a, s->inverse->e, &flops);
-    if (st == FMAL_OK && s->cells)
-        fmal_cells_score(s->cells, next_sign(s));
-    fmal_phase_end(s->phases, flops, 0);
-    s->refreshes++;
-    return st;
-}
-
-/* ---- Cells ---- */
-
-/* Replace the cells by those of the samples in s->take. */
-static fmal_status make_cells(fmal_selector *s)
-{
-    const fmal_part *part = s->problem.part;
-    fmal_idx *list = NULL, n = 0;
-    fmal_status st = FMAL_ALLOC(&list, part->count);
-
-    fmal_cells_destroy(&s->cells);
-    if (st == FMAL_OK) {
-        for (fmal_idx i = 0; i < part->count; i++)
-            if (s->take[i])
-                list[n++] = i;
-        st = fmal_cells_create(s->problem.factor, list, n, s->scale, &s->cells);
-    }
-    fmal_free(&list);
-    return fmal_agree(s->problem.ctx, st);
+    s->log.refreshes++;
+    return s->engine->refresh(s);
 }
 
 static fmal_status begin_adding(fmal_selector *s)
 {
     s->removing = false;
-    take_role(s, FMAL_CANDIDATE);
-    FMAL_TRY(make_cells(s));
-    for (fmal_idx i = 0; i < s->state.n_added; i++)
-        fmal_cells_drop(s->cells, s->state.added[i]);
+    fmal_take_role(s, FMAL_CANDIDATE);
+    FMAL_TRY(s->engine->gather(s));
     return refresh(s);
 }
 
-/* Cells of all that were added, those that are removed again included: a restarted
-   selection then passes over the same blocks as one that never stopped, and rounds
-   alike. */
+/* All that were added, those that are removed again included: a restarted selection
+   then passes over the same blocks as one that never stopped, and rounds alike. */
 static fmal_status begin_removing(fmal_selector *s)
 {
     fmal_idx removed = s->state.n_removed;
 
     s->removing = true;
     s->state.n_removed = 0;
-    take_batch(s);
+    fmal_take_batch(s);
     s->state.n_removed = removed;
-    FMAL_TRY(make_cells(s));
-    for (fmal_idx i = 0; i < removed; i++)
-        fmal_cells_drop(s->cells, s->state.removed[i]);
+    FMAL_TRY(s->engine->gather(s));
     return refresh(s);
 }
 
@@ -172,14 +101,12 @@ const fmal_select_state *fmal_selector_state(const fmal_selector *s)
     return &s->state;
 }
 
-static fmal_status find_best(fmal_selector *s, int *flag, fmal_best *best)
+static fmal_status find_best(fmal_selector *s, int *flag, bool fresh, fmal_best *best,
+                             bool *refresh_first)
 {
-    const fmal_cells *cells = s->cells;
-
-    FMAL_TRY(fmal_argbest(s->problem.ctx, cells->score, fmal_panel_index(cells->panel),
-                          fmal_panel_groups(cells->panel) * FMAL_LANES, s->removing,
-                          flag, best));
-    if (best->index_g == FMAL_IDX_NONE)
+    *refresh_first = false;
+    FMAL_TRY(s->engine->best(s, flag, fresh, best, refresh_first));
+    if (best->index_g == FMAL_IDX_NONE && !*refresh_first)
         return FMAL_FAIL(FMAL_ERR_EMPTY, "no candidate is left in the pool");
     return FMAL_OK;
 }
@@ -195,15 +122,18 @@ static bool has_drifted(const fmal_selector *s, double score)
 /* The sample that the next step adds or removes; refreshes first where that is due. */
 static fmal_status decide(fmal_selector *s, int *flag, fmal_best *best)
 {
-    bool fresh = s->state.refresh_step == fmal_selector_done(s);
-    fmal_status st = find_best(s, flag, best);
+    bool fresh = s->state.refresh_step == fmal_selector_done(s), due;
+    fmal_status st = find_best(s, flag, fresh, best, &due);
 
-    if (!fresh && ((st == FMAL_ERR_NUMERIC && s->removing) ||
-                   (st == FMAL_OK && has_drifted(s, best->score)))) {
+    if (st == FMAL_ERR_NUMERIC && s->removing)
+        due = true;
+    else if (st == FMAL_OK && !due && has_drifted(s, best->score))
+        due = true;
+    if (!fresh && due) {
         FMAL_TRY(refresh(s));
         s->state.refresh_step = fmal_selector_done(s);
         fresh = true;
-        st = find_best(s, flag, best);
+        st = find_best(s, flag, fresh, best, &due);
         if (st == FMAL_OK)
             fmal_log(FMAL_LOG_STAT, "refresh", "step=%" PRId64 " before=%.6g now=%.6g",
                      fmal_selector_done(s), s->state.refresh_score, best->score);
@@ -221,33 +151,12 @@ static bool is_last_of_direction(const fmal_selector *s)
                        : s->state.n_added + 1 == s->plan.forward;
 }
 
-static fmal_status update(fmal_selector *s, fmal_idx index_g)
-{
-    double sign = next_sign(s), order = (double) s->inverse->order;
-    double r = s->inverse->r;
-    fmal_status st;
-
-    fmal_phase_begin(s->phases, FMAL_PHASE_UPDATE);
-    st = fmal_inverse_step(s->inverse, s->problem.factor, index_g, s->scale, sign);
-    double shared = s->inverse->grid.rows * s->inverse->grid.cols;
-    fmal_phase_end(s->phases,
-                   s->inverse->grid.inside ? 10 * r * order * order / shared : 0, 0);
-    FMAL_TRY(st);
-
-    fmal_phase_begin(s->phases, FMAL_PHASE_STEP);
-    fmal_cells_update(s->cells, sign, s->inverse->wz);
-    fmal_cells_drop(s->cells, index_g);
-    fmal_cells_score(s->cells, sign);
-    fmal_phase_end(s->phases, fmal_panel_apply_flops(s->cells->panel), 0);
-    return FMAL_OK;
-}
-
 static fmal_status carry_out(fmal_selector *s, fmal_best best)
 {
     fmal_select_state *state = &s->state;
 
     if (!is_last_of_direction(s))
-        FMAL_TRY(update(s, best.index_g));
+        FMAL_TRY(s->engine->update(s, best.index_g));
     if (s->removing) {
         state->removed[state->n_removed] = best.index_g;
         state->loss[state->n_removed++] = best.score;
@@ -271,22 +180,18 @@ static fmal_status turn_if_due(fmal_selector *s)
 /* All of the batch at once: the best scores without any sample of it. */
 static fmal_status take_top(fmal_selector *s)
 {
-    const fmal_cells *cells = s->cells;
-    fmal_idx slots = fmal_panel_groups(cells->panel) * FMAL_LANES, n = 0, found = 0;
+    fmal_idx n = 0, found = 0;
     double *score = NULL;
     fmal_idx *index = NULL;
     fmal_best *best = NULL;
-    fmal_status st = FMAL_ALLOC(&score, slots);
+    fmal_status st = FMAL_ALLOC(&score, s->problem.part->count);
 
     if (st == FMAL_OK)
-        st = FMAL_ALLOC(&index, slots);
+        st = FMAL_ALLOC(&index, s->problem.part->count);
     if (st == FMAL_OK)
         st = FMAL_ALLOC(&best, s->options.batch);
-    for (fmal_idx i = 0; i < slots && st == FMAL_OK; i++)
-        if (!cells->out[i]) {
-            score[n] = cells->score[i];
-            index[n++] = fmal_panel_index(cells->panel)[i];
-        }
+    if (st == FMAL_OK)
+        n = s->engine->scores(s, score, index);
     st = fmal_agree(s->problem.ctx, st);
     if (st == FMAL_OK)
         st = fmal_topk(s->problem.ctx, score, index, n, s->options.batch, best, &found);
@@ -351,27 +256,21 @@ static fmal_status prepare(const fmal_problem *problem,
                            fmal_selector **out)
 {
     fmal_selector *s = NULL;
-    double flops = 0;
     fmal_status st = FMAL_ALLOC(&s, 1);
 
     if (st == FMAL_OK) {
         s->problem = *problem;
         s->options = *options;
         s->phases = phases;
+        s->engine = &fmal_engine_full;
+        s->log.margin = INFINITY;
     }
     if ((st = fmal_agree(problem->ctx, st)) == FMAL_OK)
         st = make_plan(s);
     if (st == FMAL_OK)
         st = fmal_agree(problem->ctx, allocate_state(s));
     if (st == FMAL_OK)
-        st = fmal_inverse_create(problem, options, &s->inverse);
-    if (st == FMAL_OK) {
-        fmal_phase_begin(phases, FMAL_PHASE_FISHER);
-        memset(s->take, 1, (size_t) problem->part->count);
-        st = fmal_factor_gram(problem->factor, s->take, 1 / (double) problem->part->n,
-                              s->inverse->f, &flops);
-        fmal_phase_end(phases, flops, 0);
-    }
+        st = s->engine->open(s);
     if (st != FMAL_OK)
         fmal_selector_destroy(&s);
     else
@@ -391,7 +290,7 @@ fmal_status fmal_selector_create(const fmal_problem *problem,
         fmal_selector_destroy(&s);
         return st;
     }
-    s->state.before = fmal_dmat_trace_product(s->inverse->a, s->inverse->f);
+    s->state.before = s->engine->trace(s);
     *out = s;
     return FMAL_OK;
 }
@@ -421,7 +320,7 @@ static fmal_status check_state(fmal_selector *s, const fmal_select_state *state)
                 state->refresh_step >= 0 && state->refresh_step <= done;
 
     if (fits) {
-        take_role(s, FMAL_CANDIDATE);
+        fmal_take_role(s, FMAL_CANDIDATE);
         fits = is_sound(s, state->added, state->n_added, 1, 2);
         fits = is_sound(s, state->removed, state->n_removed, 2, 3) && fits;
     }
@@ -485,8 +384,8 @@ void fmal_selector_destroy(fmal_selector **s)
 {
     if (!*s)
         return;
-    fmal_cells_destroy(&(*s)->cells);
-    fmal_inverse_destroy(&(*s)->inverse);
+    if ((*s)->engine)
+        (*s)->engine->close(*s);
     fmal_free(&(*s)->take);
     fmal_free(&(*s)->state.added);
     fmal_free(&(*s)->state.gain);
@@ -511,29 +410,23 @@ fmal_status fmal_selector_finish(fmal_selector *s, fmal_selection *out)
     fmal_selection sel = { .before = state->before,
                            .forward = s->plan.forward,
                            .backward = s->plan.backward };
-    double flops = refresh_flops(s->inverse) / 5; /* the inverse alone */
     fmal_status st = FMAL_ALLOC(&sel.index, s->options.batch);
 
     if (st == FMAL_OK)
         st = FMAL_ALLOC(&sel.score, s->options.batch);
     st = fmal_agree(s->problem.ctx, st);
-    fmal_phase_begin(s->phases, FMAL_PHASE_REFRESH);
     if (st == FMAL_OK)
-        st = build_information(s, &flops);
-    if (st == FMAL_OK)
-        st = fmal_dmat_invert(s->inverse->a, s->inverse->work);
-    fmal_phase_end(s->phases, flops, 0);
+        st = s->engine->measure(s, &sel.after);
     if (st != FMAL_OK) {
         fmal_selection_clear(&sel);
         return st;
     }
-    sel.after = fmal_dmat_trace_product(s->inverse->a, s->inverse->f);
     for (fmal_idx i = 0; i < state->n_added; i++)
         if (!was_removed(state, state->added[i])) {
             sel.index[sel.n] = state->added[i];
             sel.score[sel.n++] = state->gain[i];
         }
-    sel.refreshes = s->refreshes;
+    sel.log = s->log;
     *out = sel;
     return FMAL_OK;
 }

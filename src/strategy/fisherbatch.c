@@ -99,7 +99,7 @@ static fmal_status run_search(const fmal_query *q, const fmal_factor *factor,
                              .after = sel.after,
                              .forward = sel.forward,
                              .backward = sel.backward,
-                             .refreshes = sel.refreshes };
+                             .log = sel.log };
     return st;
 }
 

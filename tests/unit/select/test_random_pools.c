@@ -138,8 +138,8 @@ static bool run_case(fmal_test *t, const pool_case *q, uint32_t seed,
                  st == FMAL_OK &&
                      fabs(objective_by_steps(&state) - sel.after) < tolerance * size,
                  "%s: steps add up", q->name);
-    if (sel.refreshes > *most_refreshes)
-        *most_refreshes = sel.refreshes;
+    if (sel.log.refreshes > *most_refreshes)
+        *most_refreshes = sel.log.refreshes;
     state_clear(&state);
     fmal_selection_clear(&sel);
     pool_clear(&pool);

@@ -61,7 +61,7 @@ static void test_every_step(fmal_test *t, const pool_case *q)
                                   q, &pool, i, &want, &want_sel);
     }
     fmal_test_ok(t, bad == 0, "%s: from steps of %d, %d refreshes", q->name,
-                 (int) steps, (int) want_sel.refreshes);
+                 (int) steps, (int) want_sel.log.refreshes);
     fmal_test_ok(t, bad_alone == 0, "%s: on another number of ranks", q->name);
     state_clear(&want);
     fmal_selection_clear(&want_sel);
