@@ -1,0 +1,145 @@
+/* Options as INI text: read from a file, written, compared. */
+#include "opts_impl.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <string.h>
+
+/* ---- The INI file ---- */
+
+typedef struct {
+    fmal_opts *o;
+    FILE *file;
+    const char *path, *section;
+    const char *const *sections;
+    int line; /* counted here: inih tells its handler no line number */
+    fmal_status st;
+} ini_job;
+
+/* inih's fgets. A line that does not fit its buffer would be cut in two, so refuse it.
+ */
+static char *read_line(char *text, int size, void *stream)
+{
+    ini_job *job = stream;
+
+    if (job->st != FMAL_OK || !fgets(text, size, job->file))
+        return NULL;
+    job->line++;
+    if (!strchr(text, '\n') && !feof(job->file)) {
+        job->st = FMAL_FAIL(FMAL_ERR_USAGE, "%s:%d: the line is longer than %d bytes",
+                            job->path, job->line, size - 2);
+        return NULL;
+    }
+    return text;
+}
+
+static int take_pair(void *user, const char *section, const char *name,
+                     const char *value)
+{
+    ini_job *job = user;
+    char source[512];
+
+    if (job->st != FMAL_OK)
+        return 0;
+    snprintf(source, sizeof source, "%s:%d: %s", job->path, job->line, name);
+    if (!*section) {
+        job->st =
+            FMAL_FAIL(FMAL_ERR_USAGE, "%s: comes before any section; begin with [%s]",
+                      source, job->section);
+        return 0;
+    }
+    if (strcmp(section, job->section) == 0 &&
+        (strcmp(name, "help") == 0 || strcmp(name, "config") == 0)) {
+        job->st = FMAL_FAIL(FMAL_ERR_USAGE, "%s: belongs on the command line", source);
+        return 0;
+    }
+    if (strcmp(section, job->section) == 0) {
+        job->st = fmal_opts_set_from(job->o, name, value, source, FROM_FILE);
+        return job->st == FMAL_OK;
+    }
+    for (int i = 0; job->sections[i]; i++)
+        if (strcmp(section, job->sections[i]) == 0)
+            return 1;
+    const char *near = fmal_nearest(section, job->sections);
+    job->st = FMAL_FAIL(
+        FMAL_ERR_USAGE, "%s:%d: section [%s] is unknown; this command reads [%s]%s%s%s",
+        job->path, job->line, section, job->section, near ? "; did you mean [" : "",
+        near ? near : "", near ? "]?" : "");
+    return 0;
+}
+
+fmal_status fmal_opts_file(fmal_opts *o, const char *path, const char *section,
+                           const char *const *sections)
+{
+    ini_job job = { .o = o, .path = path, .section = section, .sections = sections };
+
+    job.file = fopen(path, "r");
+    if (!job.file)
+        return FMAL_FAIL(FMAL_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
+    int line = ini_parse_stream(read_line, &job, take_pair, &job);
+    if (ferror(job.file)) /* a directory opens, but cannot be read */
+        job.st = FMAL_FAIL(FMAL_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
+    fclose(job.file);
+    if (job.st != FMAL_OK && (line == 0 || line >= job.line))
+        return job.st;
+    if (line != 0) /* inih goes on after it; the first error is the one to mend */
+        return FMAL_FAIL(FMAL_ERR_USAGE, "%s:%d: neither [section] nor key = value",
+                         path, line);
+    return FMAL_OK;
+}
+
+/* ---- Configurations as text ---- */
+
+char *fmal_opts_ini(const fmal_opts *o, bool only_given, bool only_identity)
+{
+    char value[MAX_TEXT];
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+
+    if (!to)
+        return NULL;
+    for (int i = 0; i < o->count; i++) {
+        if (!o->has[i] || (only_given && o->from[i] == FROM_DEFAULT) ||
+            (only_identity && !o->table[i].identity))
+            continue;
+        fmal_opts_text(o, i, value, sizeof value);
+        fprintf(to, "%s = %s\n", o->table[i].name, value);
+    }
+    fclose(to);
+    return text;
+}
+
+/* The value of a key in INI text, up to the end of its line; or that there is none. */
+static const char *find_key(const char *ini, const char *key, size_t key_length)
+{
+    for (const char *p = ini; *p; p += strcspn(p, "\n"), p += *p == '\n')
+        if (strncmp(p, key, key_length) == 0 && strncmp(p + key_length, " = ", 3) == 0)
+            return p + key_length + 3;
+    return "(not set)";
+}
+
+static bool differ_one_way(const char *from, const char *in, char *message, size_t size,
+                           bool swapped)
+{
+    for (const char *p = from; *p; p += strcspn(p, "\n"), p += *p == '\n') {
+        int key = (int) strcspn(p, " ");
+        const char *a = find_key(p, p, (size_t) key);
+        const char *b = find_key(in, p, (size_t) key);
+        int na = (int) strcspn(a, "\n"), nb = (int) strcspn(b, "\n");
+
+        if (na != nb || strncmp(a, b, (size_t) na) != 0) {
+            snprintf(message, size, "%.*s was %.*s, now %.*s", key, p,
+                     swapped ? nb : na, swapped ? b : a, swapped ? na : nb,
+                     swapped ? a : b);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool fmal_opts_differ(const char *before, const char *now, char *message, size_t size)
+{
+    return differ_one_way(before, now, message, size, false) ||
+           differ_one_way(now, before, message, size, true);
+}
