@@ -56,7 +56,9 @@ static int find(const fmal_opts *o, const char *name)
     return -1;
 }
 
-static fmal_status unknown(const fmal_opts *o, const char *name, const char *source)
+/* The nearest name is spelt as it would be where this one stood. */
+static fmal_status unknown(const fmal_opts *o, const char *name, const char *source,
+                           fmal_opts_origin from)
 {
     const char *names[MAX_OPTIONS + 1] = { NULL };
     const char *near;
@@ -65,8 +67,8 @@ static fmal_status unknown(const fmal_opts *o, const char *name, const char *sou
         names[i] = o->table[i].name;
     near = fmal_nearest(name, names);
     if (near)
-        return FMAL_FAIL(FMAL_ERR_USAGE, "%s: unknown option; did you mean '%s'?",
-                         source, near);
+        return FMAL_FAIL(FMAL_ERR_USAGE, "%s: unknown option; did you mean '%s%s'?",
+                         source, from == FROM_ARGS ? "--" : "", near);
     return FMAL_FAIL(FMAL_ERR_USAGE, "%s: unknown option; see --help", source);
 }
 
@@ -76,7 +78,7 @@ fmal_status fmal_opts_set_from(fmal_opts *o, const char *name, const char *value
     int i = find(o, name);
 
     if (i < 0)
-        return unknown(o, name, source);
+        return unknown(o, name, source, from);
     if (o->from[i] > from)
         return FMAL_OK;
     FMAL_TRY(fmal_opts_set_value(o, i, value, source, from));
@@ -135,7 +137,7 @@ static fmal_status unknown_word(const fmal_opts *o, const char *word)
     name[strcspn(name, "=")] = 0;
     if (find(o, name) >= 0)
         return FMAL_FAIL(FMAL_ERR_USAGE, "%s: takes no value", word);
-    return unknown(o, name, word);
+    return unknown(o, name, word, FROM_ARGS);
 }
 
 fmal_status fmal_opts_args(fmal_opts *o, int argc, char **argv, const char **positional,
