@@ -52,7 +52,9 @@ typedef struct fmal_opt {
     const char *unit;           /* NULL if it has none */
     const char *help;           /* one sentence without a full stop */
     bool required;
-    bool identity; /* a run with another value of it is another run */
+    /* A run with another value of it is another run. One that is added later must by
+       default do what was done before it: files that do not name it had that. */
+    bool identity;
 } fmal_opt;
 
 /** Values of one table, and where each came from. Opaque. */
@@ -125,13 +127,19 @@ void fmal_opts_text(const fmal_opts *o, int i, char *text, size_t size);
  */
 char *fmal_opts_ini(const fmal_opts *o, bool only_given, bool only_identity);
 
+/** What fmal_opts_ini(o, false, false) gave before anything was given; borrowed. */
+const char *fmal_opts_defaults(const fmal_opts *o);
+
 /**
  * Compare two texts of fmal_opts_ini.
  *
+ * @param      defaults values of keys that are in only one of the two, since the option
+ *             is younger than the other; NULL: they have none
  * @param[out] message  of size bytes: the first key that differs, with both values
  * @return whether they differ
  */
-bool fmal_opts_differ(const char *before, const char *now, char *message, size_t size);
+bool fmal_opts_differ(const char *before, const char *now, const char *defaults,
+                      char *message, size_t size);
 
 /** Print the options as help text, or as a Markdown table. */
 void fmal_opts_help(const fmal_opt *table, FILE *to);

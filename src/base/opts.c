@@ -7,6 +7,20 @@
 
 /* ---- The object ---- */
 
+static fmal_status set_defaults(fmal_opts *o)
+{
+    for (const fmal_opt *opt = o->table; opt->name; opt++) {
+        int i = o->count++;
+
+        if (i == MAX_OPTIONS)
+            abort(); /* our table outgrew MAX_OPTIONS */
+        if (opt->def)
+            FMAL_TRY(fmal_opts_set_value(o, i, opt->def, opt->name, FROM_DEFAULT));
+        o->has[i] = opt->def || opt->type == FMAL_OPT_FLAG;
+    }
+    return FMAL_OK;
+}
+
 fmal_status fmal_opts_create(const fmal_opt *table, void *target, fmal_opts **out)
 {
     fmal_opts *o = NULL;
@@ -14,23 +28,14 @@ fmal_status fmal_opts_create(const fmal_opt *table, void *target, fmal_opts **ou
     FMAL_TRY(FMAL_ALLOC(&o, 1));
     o->table = table;
     o->target = target;
-    for (o->count = 0; table[o->count].name; o->count++) {
-        int i = o->count;
-
-        if (i == MAX_OPTIONS)
-            abort(); /* our table outgrew MAX_OPTIONS */
-        if (table[i].def) {
-            fmal_status st =
-                fmal_opts_set_value(o, i, table[i].def, table[i].name, FROM_DEFAULT);
-            if (st != FMAL_OK) {
-                fmal_opts_destroy(&o);
-                return st;
-            }
-        }
-        o->has[i] = table[i].def || table[i].type == FMAL_OPT_FLAG;
-    }
-    *out = o;
-    return FMAL_OK;
+    fmal_status st = set_defaults(o);
+    if (st == FMAL_OK && !(o->defaults = fmal_opts_ini(o, false, false)))
+        st = FMAL_FAIL(FMAL_ERR_NOMEM, "no memory for the options");
+    if (st != FMAL_OK)
+        fmal_opts_destroy(&o);
+    else
+        *out = o;
+    return st;
 }
 
 void fmal_opts_destroy(fmal_opts **o)
@@ -45,6 +50,7 @@ void fmal_opts_destroy(fmal_opts **o)
         else if ((*o)->table[i].type == FMAL_OPT_LIST)
             fmal_strings_clear((fmal_strings *) at);
     }
+    fmal_free(&(*o)->defaults);
     fmal_free(o);
 }
 

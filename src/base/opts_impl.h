@@ -12,6 +12,7 @@ enum { MAX_OPTIONS = 64, MAX_TEXT = 4096 };
 struct fmal_opts {
     const fmal_opt *table;
     char *target;
+    char *defaults; /* text of all values before anything was given */
     int count;
     fmal_opts_origin from[MAX_OPTIONS];
     bool has[MAX_OPTIONS];

@@ -110,36 +110,52 @@ char *fmal_opts_ini(const fmal_opts *o, bool only_given, bool only_identity)
     return text;
 }
 
-/* The value of a key in INI text, up to the end of its line; or that there is none. */
-static const char *find_key(const char *ini, const char *key, size_t key_length)
+const char *fmal_opts_defaults(const fmal_opts *o)
 {
-    for (const char *p = ini; *p; p += strcspn(p, "\n"), p += *p == '\n')
-        if (strncmp(p, key, key_length) == 0 && strncmp(p + key_length, " = ", 3) == 0)
-            return p + key_length + 3;
-    return "(not set)";
+    return o->defaults;
 }
 
-static bool differ_one_way(const char *from, const char *in, char *message, size_t size,
-                           bool swapped)
+/* The value of a key in INI text, up to the end of its line; NULL if there is none. */
+static const char *find_key(const char *ini, const char *key, size_t length)
 {
-    for (const char *p = from; *p; p += strcspn(p, "\n"), p += *p == '\n') {
-        int key = (int) strcspn(p, " ");
-        const char *a = find_key(p, p, (size_t) key);
-        const char *b = find_key(in, p, (size_t) key);
+    for (const char *p = ini; p && *p; p += strcspn(p, "\n"), p += *p == '\n')
+        if (strncmp(p, key, length) == 0 && strncmp(p + length, " = ", 3) == 0)
+            return p + length + 3;
+    return NULL;
+}
+
+static const char *value_of(const char *ini, const char *defaults, const char *key,
+                            size_t length)
+{
+    const char *value = find_key(ini, key, length);
+
+    if (!value)
+        value = find_key(defaults, key, length);
+    return value ? value : "(not set)";
+}
+
+/* Whether two texts differ in a key of the first argument. */
+static bool differ_in(const char *keys, const char *before, const char *now,
+                      const char *defaults, char *message, size_t size)
+{
+    for (const char *p = keys; *p; p += strcspn(p, "\n"), p += *p == '\n') {
+        size_t key = strcspn(p, " ");
+        const char *a = value_of(before, defaults, p, key);
+        const char *b = value_of(now, defaults, p, key);
         int na = (int) strcspn(a, "\n"), nb = (int) strcspn(b, "\n");
 
         if (na != nb || strncmp(a, b, (size_t) na) != 0) {
-            snprintf(message, size, "%.*s was %.*s, now %.*s", key, p,
-                     swapped ? nb : na, swapped ? b : a, swapped ? na : nb,
-                     swapped ? a : b);
+            snprintf(message, size, "%.*s was %.*s, now %.*s", (int) key, p, na, a, nb,
+                     b);
             return true;
         }
     }
     return false;
 }
 
-bool fmal_opts_differ(const char *before, const char *now, char *message, size_t size)
+bool fmal_opts_differ(const char *before, const char *now, const char *defaults,
+                      char *message, size_t size)
 {
-    return differ_one_way(before, now, message, size, false) ||
-           differ_one_way(now, before, message, size, true);
+    return differ_in(before, before, now, defaults, message, size) ||
+           differ_in(now, before, now, defaults, message, size);
 }

@@ -550,6 +550,7 @@ static fmal_status run_on_data(job *j)
     j->identity = (fmal_identity){ .given = fmal_opts_ini(c->opts, true, false),
                                    .resolved = fmal_opts_ini(c->opts, false, false),
                                    .fixed = fmal_opts_ini(c->opts, false, true),
+                                   .defaults = fmal_opts_defaults(c->opts),
                                    .input = o->data,
                                    .checksum = j->set->checksum,
                                    .history = c->history };

@@ -600,6 +600,7 @@ static fmal_status run(cli *c, void *given)
     j.identity = (fmal_identity){ .given = fmal_opts_ini(c->opts, true, false),
                                   .resolved = fmal_opts_ini(c->opts, false, false),
                                   .fixed = fmal_opts_ini(c->opts, false, true),
+                                  .defaults = fmal_opts_defaults(c->opts),
                                   .input = o->pool,
                                   .history = c->history };
     fmal_status st = j.identity.given && j.identity.resolved && j.identity.fixed

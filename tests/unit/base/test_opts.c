@@ -435,6 +435,14 @@ static void test_ini(fmal_test *t)
                                   "strategy = badge\n") == 0,
                  "what makes the run");
     fmal_test_ok(t, strcmp(both, "batch = 7\npool = a b.h5\n") == 0, "both");
+    fmal_test_ok(t,
+                 strcmp(fmal_opts_defaults(o), "force = false\n"
+                                               "quiet = true\n"
+                                               "batch = 100\n"
+                                               "lambda = 1\n"
+                                               "strategy = badge\n"
+                                               "files = x.h5 y.h5\n") == 0,
+                 "what there was before");
     fmal_free(&all);
     fmal_free(&given);
     fmal_free(&identity);
@@ -463,20 +471,27 @@ static void test_text_reads_back(fmal_test *t)
 static char long_a[1200], long_b[1200];
 
 static const struct {
-    const char *name, *before, *now, *says; /* NULL: they do not differ */
+    const char *name, *before, *now, *defaults, *says; /* NULL: they do not differ */
 } pairs[] = {
-    { "the same", "a = 1\nb = 2\n", "a = 1\nb = 2\n", NULL },
-    { "another order", "a = 1\nb = 2\n", "b = 2\na = 1\n", NULL },
-    { "both empty", "", "", NULL },
-    { "a value", "a = 1\nb = 2\n", "a = 1\nb = 3\n", "b was 2, now 3" },
-    { "a value that begins alike", "a = 1\n", "a = 10\n", "a was 1, now 10" },
-    { "one that went", "a = 1\nb = 2\n", "a = 1\n", "b was 2, now (not set)" },
-    { "one that came", "a = 1\n", "a = 1\nb = 2\n", "b was (not set), now 2" },
-    { "one that begins alike", "ab = 1\n", "abc = 1\n", "ab was 1, now (not set)" },
-    { "a value with spaces and signs", "a = x = y\n", "a = x = z\n",
+    { "the same", "a = 1\nb = 2\n", "a = 1\nb = 2\n", NULL, NULL },
+    { "another order", "a = 1\nb = 2\n", "b = 2\na = 1\n", NULL, NULL },
+    { "both empty", "", "", NULL, NULL },
+    { "a value", "a = 1\nb = 2\n", "a = 1\nb = 3\n", NULL, "b was 2, now 3" },
+    { "a value that begins alike", "a = 1\n", "a = 10\n", NULL, "a was 1, now 10" },
+    { "one that went", "a = 1\nb = 2\n", "a = 1\n", NULL, "b was 2, now (not set)" },
+    { "one that came", "a = 1\n", "a = 1\nb = 2\n", NULL, "b was (not set), now 2" },
+    { "one that begins alike", "ab = 1\n", "abc = 1\n", NULL,
+      "ab was 1, now (not set)" },
+    { "a value with spaces and signs", "a = x = y\n", "a = x = z\n", NULL,
       "a was x = y, now x = z" },
-    { "an end without a newline", "a = 1\nb = 2", "a = 1\nb = 2\n", NULL },
-    { "long values that differ at the end", long_a, long_b, "files was xxx" },
+    { "an end without a newline", "a = 1\nb = 2", "a = 1\nb = 2\n", NULL, NULL },
+    { "long values that differ at the end", long_a, long_b, NULL, "files was xxx" },
+    { "a new option at its default", "a = 1\n", "a = 1\nb = 2\n", "b = 2\n", NULL },
+    { "a new option, changed", "a = 1\n", "b = 3\na = 1\n", "b = 2\n",
+      "b was 2, now 3" },
+    { "a default that changed", "a = 1\n", "a = 2\n", "a = 2\n", "a was 1, now 2" },
+    { "an option that went", "a = 1\nb = 2\n", "a = 1\n", "a = 5\n",
+      "b was 2, now (not set)" },
 };
 
 static void test_differ(fmal_test *t)
@@ -488,8 +503,8 @@ static void test_differ(fmal_test *t)
 
     for (int i = 0; i < FMAL_COUNT(pairs); i++) {
         char message[128] = "nothing";
-        bool differ =
-            fmal_opts_differ(pairs[i].before, pairs[i].now, message, sizeof message);
+        bool differ = fmal_opts_differ(pairs[i].before, pairs[i].now, pairs[i].defaults,
+                                       message, sizeof message);
         const char *want = pairs[i].says ? pairs[i].says : "nothing";
 
         fmal_test_ok(
