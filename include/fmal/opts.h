@@ -39,7 +39,12 @@ typedef struct fmal_strings {
     int count;
 } fmal_strings;
 
-/** One option. offset is into the struct that fmal_opts_create is given. */
+/**
+ * One option. offset is into the struct that fmal_opts_create is given.
+ *
+ * An entry with a `part` stands for all options of another table, whose offsets are
+ * into a struct at `offset`; fmal_opts_join spells it out.
+ */
 typedef struct fmal_opt {
     const char *name; /* without dashes; NULL ends a table */
     char letter;      /* short form, 0 for none */
@@ -55,10 +60,19 @@ typedef struct fmal_opt {
     /* A run with another value of it is another run. One that is added later must by
        default do what was done before it: files that do not name it had that. */
     bool identity;
+    const struct fmal_opt *part;
 } fmal_opt;
+
+enum { FMAL_MAX_OPTIONS = 64 }; /* of one table, with its end */
 
 /** Values of one table, and where each came from. Opaque. */
 typedef struct fmal_opts fmal_opts;
+
+/**
+ * Append a table and the parts it names to a table that is being put together, which
+ * begins as all zero. The other functions take tables without parts.
+ */
+void fmal_opts_join(fmal_opt to[FMAL_MAX_OPTIONS], const fmal_opt *table);
 
 /**
  * Bind a table to its target struct and set the defaults.

@@ -5,15 +5,50 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- Tables ---- */
+
+/* From entry n on, with offsets from `at`; returns where it ends. */
+static int join(fmal_opt to[FMAL_MAX_OPTIONS], int n, const fmal_opt *table, size_t at)
+{
+    for (; table->name; table++) {
+        if (table->part) {
+            n = join(to, n, table->part, at + table->offset);
+            continue;
+        }
+        if (n == FMAL_MAX_OPTIONS - 1)
+            abort(); /* our tables outgrew it */
+        to[n] = *table;
+        to[n++].offset += at;
+    }
+    return n;
+}
+
+void fmal_opts_join(fmal_opt to[FMAL_MAX_OPTIONS], const fmal_opt *table)
+{
+    int n = 0;
+
+    while (to[n].name)
+        n++;
+    join(to, n, table, 0);
+}
+
 /* ---- The object ---- */
+
+static int find(const fmal_opts *o, const char *name)
+{
+    for (int i = 0; i < o->count; i++)
+        if (strcmp(o->table[i].name, name) == 0)
+            return i;
+    return -1;
+}
 
 static fmal_status set_defaults(fmal_opts *o)
 {
     for (const fmal_opt *opt = o->table; opt->name; opt++) {
         int i = o->count++;
 
-        if (i == MAX_OPTIONS)
-            abort(); /* our table outgrew MAX_OPTIONS */
+        if (i == FMAL_MAX_OPTIONS || find(o, opt->name) < i)
+            abort(); /* our table is too long, or has one name twice */
         if (opt->def)
             FMAL_TRY(fmal_opts_set_value(o, i, opt->def, opt->name, FROM_DEFAULT));
         o->has[i] = opt->def || opt->type == FMAL_OPT_FLAG;
@@ -54,19 +89,11 @@ void fmal_opts_destroy(fmal_opts **o)
     fmal_free(o);
 }
 
-static int find(const fmal_opts *o, const char *name)
-{
-    for (int i = 0; i < o->count; i++)
-        if (strcmp(o->table[i].name, name) == 0)
-            return i;
-    return -1;
-}
-
 /* The nearest name is spelt as it would be where this one stood. */
 static fmal_status unknown(const fmal_opts *o, const char *name, const char *source,
                            fmal_opts_origin from)
 {
-    const char *names[MAX_OPTIONS + 1] = { NULL };
+    const char *names[FMAL_MAX_OPTIONS + 1] = { NULL };
     const char *near;
 
     for (int i = 0; i < o->count; i++)
@@ -149,8 +176,8 @@ static fmal_status unknown_word(const fmal_opts *o, const char *word)
 fmal_status fmal_opts_args(fmal_opts *o, int argc, char **argv, const char **positional,
                            int max_positional, int *n_positional)
 {
-    struct option longs[MAX_OPTIONS + 1];
-    char shorts[2 * MAX_OPTIONS + 3];
+    struct option longs[FMAL_MAX_OPTIONS + 1];
+    char shorts[2 * FMAL_MAX_OPTIONS + 3];
     char source[80];
     int n = 0;
     bool only_words = false; /* after -- */

@@ -7,15 +7,15 @@
 /* Where a value came from; a later source overrides an earlier one. */
 typedef enum { FROM_DEFAULT, FROM_FILE, FROM_ARGS } fmal_opts_origin;
 
-enum { MAX_OPTIONS = 64, MAX_TEXT = 4096 };
+enum { MAX_TEXT = 4096 };
 
 struct fmal_opts {
     const fmal_opt *table;
     char *target;
     char *defaults; /* text of all values before anything was given */
     int count;
-    fmal_opts_origin from[MAX_OPTIONS];
-    bool has[MAX_OPTIONS];
+    fmal_opts_origin from[FMAL_MAX_OPTIONS];
+    bool has[FMAL_MAX_OPTIONS];
 };
 
 /* Text to the target of option i, whatever was there before. */

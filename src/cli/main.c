@@ -142,7 +142,7 @@ static fmal_status run_on_ranks(cli *c, void *options, const common_options *com
 
 static fmal_status run_command(cli *c, int argc, char **argv)
 {
-    fmal_opt table[MAX_TABLE];
+    fmal_opt table[FMAL_MAX_OPTIONS];
     common_options *options = NULL;
     fmal_status st = fmal_alloc(&options, 1, (size_t) c->command->size);
 

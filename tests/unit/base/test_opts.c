@@ -387,6 +387,79 @@ static void test_object(fmal_test *t)
     fmal_opts_destroy(&o);
 }
 
+/* ---- Tables of parts ---- */
+
+struct part {
+    int64_t size;
+    char *name;
+};
+
+struct nest {
+    struct part inner;
+    bool flag;
+};
+
+struct whole {
+    int64_t first;
+    struct nest nest;
+    double last;
+};
+
+static const fmal_opt part_table[] = {
+    { "size", 's', FMAL_OPT_INT, offsetof(struct part, size), .def = "3" },
+    { "name", 0, FMAL_OPT_STRING, offsetof(struct part, name), .help = "" },
+    { .name = NULL },
+};
+
+static const fmal_opt nest_table[] = {
+    { .name = "inner", .part = part_table, .offset = offsetof(struct nest, inner) },
+    { "flag", 0, FMAL_OPT_FLAG, offsetof(struct nest, flag), .help = "" },
+    { .name = NULL },
+};
+
+static const fmal_opt whole_table[] = {
+    { "first", 0, FMAL_OPT_INT, offsetof(struct whole, first), .def = "1" },
+    { .name = "nest", .part = nest_table, .offset = offsetof(struct whole, nest) },
+    { "last", 0, FMAL_OPT_REAL, offsetof(struct whole, last), .def = "0.5" },
+    { .name = NULL },
+};
+
+static void test_parts(fmal_test *t)
+{
+    static const fmal_opt more[] = {
+        { "name2", 0, FMAL_OPT_STRING, offsetof(struct whole, nest.inner.name),
+          .help = "" },
+        { .name = NULL },
+    };
+    char words[][16] = { "fmal", "-s", "7", "--name", "x", "--flag" };
+    char *argv[] = { words[0], words[1], words[2], words[3], words[4], words[5], NULL };
+    fmal_opt joined[FMAL_MAX_OPTIONS] = { { .name = NULL } };
+    struct whole v = { 0 };
+    fmal_opts *o = NULL;
+    int n;
+
+    fmal_opts_join(joined, whole_table);
+    fmal_status st = fmal_opts_create(joined, &v, &o);
+    if (st == FMAL_OK)
+        st = fmal_opts_args(o, 6, argv, NULL, 0, &n);
+    fmal_test_ok(t,
+                 st == FMAL_OK && v.first == 1 && v.nest.inner.size == 7 &&
+                     strcmp(v.nest.inner.name, "x") == 0 && v.nest.flag &&
+                     v.last == 0.5,
+                 "parts of parts go to their places");
+    char *ini = fmal_opts_ini(o, false, false);
+    fmal_test_ok(
+        t, strcmp(ini, "first = 1\nsize = 7\nname = x\nflag = true\nlast = 0.5\n") == 0,
+        "in the order in which they stand");
+    fmal_free(&ini);
+    fmal_opts_destroy(&o);
+    fmal_test_ok(t, !v.nest.inner.name, "and are freed there");
+
+    fmal_opts_join(joined, more);
+    fmal_test_ok(t, strcmp(joined[5].name, "name2") == 0 && !joined[6].name,
+                 "a second table follows the first");
+}
+
 static void test_bad_default(fmal_test *t)
 {
     static const fmal_opt broken[] = {
@@ -524,6 +597,7 @@ int main(int argc, char **argv)
     test_times(&t);
     test_flags(&t);
     test_object(&t);
+    test_parts(&t);
     test_bad_default(&t);
     test_ini(&t);
     test_text_reads_back(&t);
