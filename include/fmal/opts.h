@@ -122,7 +122,8 @@ fmal_status fmal_opts_args(fmal_opts *o, int argc, char **argv, const char **pos
 /** FMAL_ERR_USAGE naming the first required option that has no value. */
 fmal_status fmal_opts_check(const fmal_opts *o);
 
-/** Whether an option was given, in a file or on the command line. */
+/** Whether an option was given, on the command line or in a file. What a file gives as
+    the default is not given: a file of fmal_opts_print names every option. */
 bool fmal_opts_given(const fmal_opts *o, const char *name);
 
 /** Number of options, and the name of option i. */
@@ -140,6 +141,16 @@ void fmal_opts_text(const fmal_opts *o, int i, char *text, size_t size);
  * @return text freed by fmal_free, or NULL
  */
 char *fmal_opts_ini(const fmal_opts *o, bool only_given, bool only_identity);
+
+/**
+ * Print the configuration as an INI file with one section, which fmal_opts_file reads
+ * back as the same values. Options without a value stand there as comments, those of
+ * the command line alone (config, help, print-config) do not.
+ *
+ * @return FMAL_ERR_USAGE, having printed nothing, if an INI file cannot hold a value;
+ * FMAL_ERR_NOMEM
+ */
+fmal_status fmal_opts_print(const fmal_opts *o, const char *section, FILE *to);
 
 /** What fmal_opts_ini(o, false, false) gave before anything was given; borrowed. */
 const char *fmal_opts_defaults(const fmal_opts *o);

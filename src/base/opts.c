@@ -232,7 +232,8 @@ bool fmal_opts_given(const fmal_opts *o, const char *name)
 {
     int i = find(o, name);
 
-    return i >= 0 && o->from[i] != FROM_DEFAULT;
+    return i >= 0 && (o->from[i] == FROM_ARGS ||
+                      (o->from[i] == FROM_FILE && !fmal_opts_is_default(o, i)));
 }
 
 int fmal_opts_count(const fmal_opts *o)

@@ -26,6 +26,9 @@ fmal_status fmal_opts_set_value(fmal_opts *o, int i, const char *value,
 fmal_status fmal_opts_set_from(fmal_opts *o, const char *name, const char *value,
                                const char *source, fmal_opts_origin from);
 
+/* Whether option i has the value that it had at first. */
+bool fmal_opts_is_default(const fmal_opts *o, int i);
+
 void fmal_strings_clear(fmal_strings *list);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <ini.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- The INI file ---- */
@@ -15,6 +16,17 @@ typedef struct {
     int line; /* counted here: inih tells its handler no line number */
     fmal_status st;
 } ini_job;
+
+/* Keys that make no sense in a file. */
+static bool is_for_args_only(const char *name)
+{
+    static const char *const names[] = { "config", "help", "print-config" };
+
+    for (int i = 0; i < FMAL_COUNT(names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
 
 /* inih's fgets. A line that does not fit its buffer would be cut in two, so refuse it.
  */
@@ -48,8 +60,7 @@ static int take_pair(void *user, const char *section, const char *name,
                       source, job->section);
         return 0;
     }
-    if (strcmp(section, job->section) == 0 &&
-        (strcmp(name, "help") == 0 || strcmp(name, "config") == 0)) {
+    if (strcmp(section, job->section) == 0 && is_for_args_only(name)) {
         job->st = FMAL_FAIL(FMAL_ERR_USAGE, "%s: belongs on the command line", source);
         return 0;
     }
@@ -110,6 +121,75 @@ char *fmal_opts_ini(const fmal_opts *o, bool only_given, bool only_identity)
     return text;
 }
 
+/* Whether a value comes back from a line of an INI file. inih cuts it at a comment and
+   takes the blanks around it away; in a list, blanks end a word. */
+static bool fits_line(const char *name, const char *value, bool is_word)
+{
+    size_t length = strlen(value);
+
+    for (const char *p = value; *p; p++)
+        if (*p == '\n' || *p == '\r' || (is_word && strchr(" \t", *p)) ||
+            (*p == ';' && (p == value || strchr(" \t", p[-1]))))
+            return false;
+    return length > 0 && !strchr(" \t", value[0]) &&
+           !strchr(" \t", value[length - 1]) && !(is_word && value[0] == '#') &&
+           strlen(name) + 3 + length < INI_MAX_LINE - 1;
+}
+
+static fmal_status print_line(const char *name, const char *value, bool is_word,
+                              bool is_first, FILE *to)
+{
+    if (!fits_line(name, value, is_word))
+        return FMAL_FAIL(FMAL_ERR_USAGE,
+                         "--%s: an INI file cannot hold '%s': a line has at most %d "
+                         "bytes, and blanks and semicolons have a meaning; give it on "
+                         "the command line",
+                         name, value, INI_MAX_LINE - 2);
+    if (is_first)
+        fprintf(to, "%s = %s\n", name, value);
+    else /* an indented line goes on with the list */
+        fprintf(to, "    %s\n", value);
+    return FMAL_OK;
+}
+
+static fmal_status print_option(const fmal_opts *o, int i, FILE *to)
+{
+    const fmal_opt *opt = &o->table[i];
+    char value[MAX_TEXT];
+
+    if (!o->has[i]) {
+        fprintf(to, "; %s =\n", opt->name);
+        return FMAL_OK;
+    }
+    if (opt->type != FMAL_OPT_LIST) {
+        fmal_opts_text(o, i, value, sizeof value);
+        return print_line(opt->name, value, false, true, to);
+    }
+    const fmal_strings *list = (const fmal_strings *) (o->target + opt->offset);
+    for (int k = 0; k < list->count; k++)
+        FMAL_TRY(print_line(opt->name, list->item[k], true, k == 0, to));
+    return FMAL_OK;
+}
+
+fmal_status fmal_opts_print(const fmal_opts *o, const char *section, FILE *to)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *memory = open_memstream(&text, &size);
+    fmal_status st = FMAL_OK;
+
+    if (!memory)
+        return FMAL_FAIL(FMAL_ERR_NOMEM, "no memory for the options");
+    for (int i = 0; i < o->count && st == FMAL_OK; i++)
+        if (!is_for_args_only(o->table[i].name))
+            st = print_option(o, i, memory);
+    fclose(memory);
+    if (st == FMAL_OK)
+        fprintf(to, "[%s]\n%s", section, text);
+    free(text);
+    return st;
+}
+
 const char *fmal_opts_defaults(const fmal_opts *o)
 {
     return o->defaults;
@@ -132,6 +212,17 @@ static const char *value_of(const char *ini, const char *defaults, const char *k
     if (!value)
         value = find_key(defaults, key, length);
     return value ? value : "(not set)";
+}
+
+bool fmal_opts_is_default(const fmal_opts *o, int i)
+{
+    const char *name = o->table[i].name;
+    const char *before = find_key(o->defaults, name, strlen(name));
+    char value[MAX_TEXT];
+
+    fmal_opts_text(o, i, value, sizeof value);
+    return before && strcspn(before, "\n") == strlen(value) &&
+           strncmp(before, value, strlen(value)) == 0;
 }
 
 /* Whether two texts differ in a key of the first argument. */

@@ -13,7 +13,7 @@
 typedef struct common_options {
     char *config;
     int log_level, progress;
-    bool quiet, help, json;
+    bool quiet, help, print_config, json;
 } common_options;
 
 /* One start of the program. */
