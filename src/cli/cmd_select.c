@@ -70,6 +70,9 @@ static void print_pool(const job *j, const fmal_pool_info *info)
               "samples=%" PRId64 " %s labelled=%" PRId64 " excluded=%" PRId64
               " batch=%" PRId64,
               info->n, what, info->labelled, info->excluded, j->select.batch);
+    if (info->spare_embeddings)
+        plan_line(j->c, j->o->job.dry_run,
+                  "the pool has /features and /embeddings: the features are used");
 }
 
 static void print_search(const job *j, const fmal_select_plan *p)
