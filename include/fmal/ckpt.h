@@ -21,10 +21,23 @@ typedef struct fmal_identity {
     char *given;          /* what the user gave */
     char *resolved;       /* every option's value */
     char *fixed;          /* the options that may not change between starts */
+    const char *defaults; /* of these options, for files that are older than one of
+                             them; NULL: there are none */
     const char *input;    /* path of the data set or pool */
     const char *checksum; /* of its content */
     const char *history;  /* the command line */
 } fmal_identity;
+
+/**
+ * Whether a file of ours (a checkpoint, picks) was made with these options, and from
+ * these data.
+ *
+ * Not collective.
+ * @return FMAL_ERR_MISMATCH naming the option that differs with both values, or the
+ *         checksums; FMAL_ERR_IO if the file does not say
+ */
+fmal_status fmal_identity_compare_options(fmal_h5 *h, const fmal_identity *identity);
+fmal_status fmal_identity_compare_input(fmal_h5 *h, const fmal_identity *identity);
 
 /**
  * Save a run, keeping the checkpoint before.

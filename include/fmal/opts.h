@@ -39,7 +39,12 @@ typedef struct fmal_strings {
     int count;
 } fmal_strings;
 
-/** One option. offset is into the struct that fmal_opts_create is given. */
+/**
+ * One option. offset is into the struct that fmal_opts_create is given.
+ *
+ * An entry with a `part` stands for all options of another table, whose offsets are
+ * into a struct at `offset`; fmal_opts_join spells it out.
+ */
 typedef struct fmal_opt {
     const char *name; /* without dashes; NULL ends a table */
     char letter;      /* short form, 0 for none */
@@ -52,11 +57,22 @@ typedef struct fmal_opt {
     const char *unit;           /* NULL if it has none */
     const char *help;           /* one sentence without a full stop */
     bool required;
-    bool identity; /* a run with another value of it is another run */
+    /* A run with another value of it is another run. One that is added later must by
+       default do what was done before it: files that do not name it had that. */
+    bool identity;
+    const struct fmal_opt *part;
 } fmal_opt;
+
+enum { FMAL_MAX_OPTIONS = 64 }; /* of one table, with its end */
 
 /** Values of one table, and where each came from. Opaque. */
 typedef struct fmal_opts fmal_opts;
+
+/**
+ * Append a table and the parts it names to a table that is being put together, which
+ * begins as all zero. The other functions take tables without parts.
+ */
+void fmal_opts_join(fmal_opt to[FMAL_MAX_OPTIONS], const fmal_opt *table);
 
 /**
  * Bind a table to its target struct and set the defaults.
@@ -106,7 +122,8 @@ fmal_status fmal_opts_args(fmal_opts *o, int argc, char **argv, const char **pos
 /** FMAL_ERR_USAGE naming the first required option that has no value. */
 fmal_status fmal_opts_check(const fmal_opts *o);
 
-/** Whether an option was given, in a file or on the command line. */
+/** Whether an option was given, on the command line or in a file. What a file gives as
+    the default is not given: a file of fmal_opts_print names every option. */
 bool fmal_opts_given(const fmal_opts *o, const char *name);
 
 /** Number of options, and the name of option i. */
@@ -126,12 +143,28 @@ void fmal_opts_text(const fmal_opts *o, int i, char *text, size_t size);
 char *fmal_opts_ini(const fmal_opts *o, bool only_given, bool only_identity);
 
 /**
+ * Print the configuration as an INI file with one section, which fmal_opts_file reads
+ * back as the same values. Options without a value stand there as comments, those of
+ * the command line alone (config, help, print-config) do not.
+ *
+ * @return FMAL_ERR_USAGE, having printed nothing, if an INI file cannot hold a value;
+ * FMAL_ERR_NOMEM
+ */
+fmal_status fmal_opts_print(const fmal_opts *o, const char *section, FILE *to);
+
+/** What fmal_opts_ini(o, false, false) gave before anything was given; borrowed. */
+const char *fmal_opts_defaults(const fmal_opts *o);
+
+/**
  * Compare two texts of fmal_opts_ini.
  *
+ * @param      defaults values of keys that are in only one of the two, since the option
+ *             is younger than the other; NULL: they have none
  * @param[out] message  of size bytes: the first key that differs, with both values
  * @return whether they differ
  */
-bool fmal_opts_differ(const char *before, const char *now, char *message, size_t size);
+bool fmal_opts_differ(const char *before, const char *now, const char *defaults,
+                      char *message, size_t size);
 
 /** Print the options as help text, or as a Markdown table. */
 void fmal_opts_help(const fmal_opt *table, FILE *to);

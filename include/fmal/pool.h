@@ -32,6 +32,7 @@ typedef struct fmal_pool_info {
     fmal_idx columns;
     bool has_probs; /* /probs, not /logits */
     bool has_labels, has_ids;
+    bool spare_embeddings; /* there are embeddings, and features, which count */
 } fmal_pool_info;
 
 /** A pool, this rank's share. Read-only outside of this module. */

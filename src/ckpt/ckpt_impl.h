@@ -7,9 +7,6 @@
 /* Configuration and origin. Not collective, as everything here. */
 fmal_status fmal_identity_write(fmal_h5 *h, const fmal_identity *identity);
 
-/* FMAL_ERR_MISMATCH if the file belongs to something else. */
-fmal_status fmal_identity_compare(fmal_h5 *h, const fmal_identity *identity);
-
 /* Steps of a selection under /selection. */
 fmal_status fmal_selection_write(fmal_h5 *h, const fmal_select_state *state);
 fmal_status fmal_selection_read(fmal_h5 *h, fmal_select_state *state);

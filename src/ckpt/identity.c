@@ -18,29 +18,31 @@ fmal_status fmal_identity_write(fmal_h5 *h, const fmal_identity *id)
                               "XXH3-128 of its content, over blocks of samples");
 }
 
-static fmal_status compare_text(fmal_h5 *h, const char *name, const char *now,
-                                bool is_options)
+fmal_status fmal_identity_compare_options(fmal_h5 *h, const fmal_identity *id)
 {
     char *before = NULL, message[1200];
-    fmal_status st = fmal_h5_read_text(h, name, &before);
+    fmal_status st = FMAL_OK;
 
-    if (st != FMAL_OK)
-        return st;
-    if (is_options && fmal_opts_differ(before, now, message, sizeof message))
+    FMAL_TRY(fmal_h5_read_text(h, "/configuration/fixed", &before));
+    if (fmal_opts_differ(before, id->fixed, id->defaults, message, sizeof message))
         st = FMAL_FAIL(FMAL_ERR_MISMATCH,
                        "%s: belongs to another configuration: %s; start with the old "
                        "value, write to another place, or remove that file",
                        fmal_h5_path(h), message);
-    else if (!is_options && strcmp(before, now) != 0)
-        st = FMAL_FAIL(FMAL_ERR_MISMATCH,
-                       "%s: belongs to other data: the checksum was %s, now %s",
-                       fmal_h5_path(h), before, now);
     fmal_free(&before);
     return st;
 }
 
-fmal_status fmal_identity_compare(fmal_h5 *h, const fmal_identity *id)
+fmal_status fmal_identity_compare_input(fmal_h5 *h, const fmal_identity *id)
 {
-    FMAL_TRY(compare_text(h, "/configuration/fixed", id->fixed, true));
-    return compare_text(h, "/input/checksum", id->checksum, false);
+    char *before = NULL;
+    fmal_status st = FMAL_OK;
+
+    FMAL_TRY(fmal_h5_read_text(h, "/input/checksum", &before));
+    if (strcmp(before, id->checksum) != 0)
+        st = FMAL_FAIL(FMAL_ERR_MISMATCH,
+                       "%s: belongs to other data: the checksum was %s, now %s",
+                       fmal_h5_path(h), before, id->checksum);
+    fmal_free(&before);
+    return st;
 }

@@ -89,7 +89,9 @@ static fmal_status open_mine(const fmal_ctx *ctx, const char *path, const char *
         st =
             FMAL_FAIL(FMAL_ERR_FORMAT, "%s: is '%s', wanted '%s'", path, found, schema);
     if (st == FMAL_OK && identity)
-        st = fmal_identity_compare(*h, identity);
+        st = fmal_identity_compare_options(*h, identity);
+    if (st == FMAL_OK && identity)
+        st = fmal_identity_compare_input(*h, identity);
     if ((st = fmal_agree(ctx, st)) != FMAL_OK)
         fmal_h5_close(h);
     return st;

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "fmal/ckpt.h"
 #include "fmal/clock.h"
 #include "fmal/opts.h"
 #include "fmal/par.h"
@@ -12,7 +13,7 @@
 typedef struct common_options {
     char *config;
     int log_level, progress;
-    bool quiet, help, json;
+    bool quiet, help, print_config, json;
 } common_options;
 
 /* One start of the program. */
@@ -47,12 +48,26 @@ extern const command command_import, command_select, command_run, command_inspec
 extern const command *const commands[];
 
 /* The options of a command and the common ones, in a table of the caller's. */
-enum { MAX_TABLE = 64 };
-void command_table(const command *c, fmal_opt table[MAX_TABLE]);
+void command_table(const command *c, fmal_opt table[FMAL_MAX_OPTIONS]);
 
 void print_help(const command *c, FILE *to);
 void print_overview(FILE *to);
 void print_markdown(FILE *to);
+
+/* Options of commands that work for long: whether to, when to save, when to stop. */
+typedef struct job_options {
+    bool dry_run;
+    double max_time, checkpoint_every;
+    int64_t checkpoint_steps;
+} job_options;
+
+/* To be a part of a command's table. */
+extern const fmal_opt job_table[];
+
+/* What this start's files belong to; input and checksum are borrowed. */
+fmal_status job_identity(const cli *c, const char *input, const char *checksum,
+                         fmal_identity *out);
+void job_identity_clear(fmal_identity *id);
 
 /* First and last lines of a job on ranks. Collective. */
 void job_begin(cli *c);
@@ -74,14 +89,6 @@ fmal_status check_singleton(const fmal_ctx *ctx);
    Collective. */
 fmal_status check_memory(const fmal_ctx *ctx, double bytes);
 
-/* "auto" or "2x3" to rows and columns; 0 and 0 for auto. */
-fmal_status parse_grid(const char *text, int *rows, int *cols);
-
-/* FMAL_ERR_USAGE if an option was given that the strategy does not honour. */
-struct fmal_strategy;
-fmal_status check_honoured(const fmal_opts *o, const struct fmal_strategy *strategy,
-                           bool top);
-
 /* Expected time of so many flops on the busiest rank, on this machine as it is now.
    Collective. */
 void print_time(const cli *c, bool dry_run, double flops);
@@ -90,7 +97,7 @@ void print_time(const cli *c, bool dry_run, double flops);
 bool stopped_by_file(fmal_status st);
 
 /* When to stop: --max-time, or the end of the batch job by the environment. */
-double stop_deadline(const cli *c, double max_time);
+double stop_deadline(const cli *c, const job_options *o);
 
 /* Bytes as "3.2 GB". */
 const char *bytes_text(double bytes, char *text, size_t size);

@@ -142,6 +142,8 @@ static fmal_status show_pool(sheet *s, const char *path)
         say_number(s, "features", info.d);
         say_number(s, "classes", info.c);
         say(s, "outputs", "%s", info.has_probs ? "probabilities" : "logits");
+        if (info.spare_embeddings)
+            say(s, "embeddings", "not used, since there are features");
     }
     say_number(s, "labelled", info.labelled);
     say_number(s, "excluded", info.excluded);

@@ -1,30 +1,23 @@
-#include "cli_impl.h"
 #include "rundir.h"
-#include "fmal/ckpt.h"
+#include "runlog.h"
+#include "selection.h"
 #include "fmal/log.h"
-#include "fmal/mem.h"
-#include "fmal/report.h"
-#include "fmal/version.h"
 
 #include <inttypes.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 typedef struct {
     common_options common;
-    char *data, *run, *grid;
-    int model, strategy, labelled_fisher, select, optimizer;
-    int64_t topc, hidden, initial, batch, rounds, seed, checkpoint_steps;
-    int64_t train_batch, micro_batch, epochs;
-    double lambda, oversample, rate, momentum, weight_decay, train_accuracy;
-    double max_time, checkpoint_every;
-    bool warm, dry_run;
+    selection_options selection;
+    job_options job;
+    char *data, *run;
+    int model, optimizer;
+    int64_t hidden, initial, rounds, train_batch, micro_batch, epochs;
+    double rate, momentum, weight_decay, train_accuracy;
+    bool warm;
 } run_options;
-
-static const char *const labelled_names[] = { "mean", "sum", NULL };
-static const char *const select_names[] = { "greedy", "top", NULL };
 
 #define AT(member) offsetof(run_options, member)
 static const fmal_opt table[] = {
@@ -60,15 +53,6 @@ static const fmal_opt table[] = {
       .identity = true,
       .unit = "units",
       .help = "width of the hidden layer (mlp)" },
-    { .name = "strategy",
-      .letter = 's',
-      .type = FMAL_OPT_CHOICE,
-      .offset = AT(strategy),
-      .def = "bait",
-      .choices = fmal_strategy_names,
-      .arg = "NAME",
-      .identity = true,
-      .help = "how to pick" },
     { .name = "initial",
       .type = FMAL_OPT_INT,
       .offset = AT(initial),
@@ -78,16 +62,6 @@ static const fmal_opt table[] = {
       .identity = true,
       .unit = "samples",
       .help = "labelled at random at the start" },
-    { .name = "batch",
-      .letter = 'b',
-      .type = FMAL_OPT_INT,
-      .offset = AT(batch),
-      .def = "100",
-      .min = 1,
-      .max = 1e12,
-      .arg = "K",
-      .identity = true,
-      .help = "samples to pick in a round" },
     { .name = "rounds",
       .type = FMAL_OPT_INT,
       .offset = AT(rounds),
@@ -96,61 +70,7 @@ static const fmal_opt table[] = {
       .max = 1e6,
       .identity = true,
       .help = "batches to pick" },
-    { .name = "seed",
-      .type = FMAL_OPT_INT,
-      .offset = AT(seed),
-      .def = "1",
-      .min = 0,
-      .max = 9e18,
-      .identity = true,
-      .help = "seed of everything random" },
-    { .name = "lambda",
-      .type = FMAL_OPT_REAL,
-      .offset = AT(lambda),
-      .def = "1",
-      .min = 1e-12,
-      .max = 1e12,
-      .identity = true,
-      .help = "ridge added to the information of the labelled samples" },
-    { .name = "oversample",
-      .type = FMAL_OPT_REAL,
-      .offset = AT(oversample),
-      .def = "2",
-      .min = 1,
-      .max = 1e6,
-      .identity = true,
-      .help = "samples added per sample of the batch, before removals" },
-    { .name = "labelled-fisher",
-      .type = FMAL_OPT_CHOICE,
-      .offset = AT(labelled_fisher),
-      .def = "mean",
-      .choices = labelled_names,
-      .arg = "HOW",
-      .identity = true,
-      .help = "how the information of the labelled samples counts" },
-    { .name = "topc",
-      .type = FMAL_OPT_INT,
-      .offset = AT(topc),
-      .def = "2",
-      .min = 1,
-      .max = 1e5,
-      .identity = true,
-      .help = "most probable classes whose information counts (bait-topc)" },
-    { .name = "select",
-      .type = FMAL_OPT_CHOICE,
-      .offset = AT(select),
-      .def = "greedy",
-      .choices = select_names,
-      .arg = "HOW",
-      .identity = true,
-      .help = "search, or take the best first scores" },
-    { .name = "grid",
-      .type = FMAL_OPT_STRING,
-      .offset = AT(grid),
-      .def = "auto",
-      .arg = "RxC",
-      .identity = true,
-      .help = "ranks that share the matrices, as rows x columns, or auto" },
+    { .name = "selection", .part = selection_table, .offset = AT(selection) },
     { .name = "optimizer",
       .type = FMAL_OPT_CHOICE,
       .offset = AT(optimizer),
@@ -222,30 +142,7 @@ static const fmal_opt table[] = {
       .offset = AT(warm),
       .identity = true,
       .help = "keep the weights from round to round instead of fresh ones" },
-    { .name = "dry-run",
-      .letter = 'n',
-      .type = FMAL_OPT_FLAG,
-      .offset = AT(dry_run),
-      .help = "print the plan and stop; exit code 1 if it does not fit" },
-    { .name = "max-time",
-      .type = FMAL_OPT_SECONDS,
-      .offset = AT(max_time),
-      .help = "stop with a checkpoint after this time (default: before the batch job "
-              "ends)" },
-    { .name = "checkpoint-every",
-      .type = FMAL_OPT_SECONDS,
-      .offset = AT(checkpoint_every),
-      .def = "300",
-      .min = 0,
-      .max = 1e9,
-      .help = "time between checkpoints inside a round, 0 for none by time" },
-    { .name = "checkpoint-steps",
-      .type = FMAL_OPT_INT,
-      .offset = AT(checkpoint_steps),
-      .def = "0",
-      .min = 0,
-      .max = 1e12,
-      .help = "selection steps between checkpoints, 0 for none by steps" },
+    { .name = "job", .part = job_table, .offset = AT(job) },
     { .name = NULL },
 };
 
@@ -257,10 +154,9 @@ typedef struct {
     fmal_dataset *set;
     fmal_run_hooks hooks;
     fmal_run_setup setup;
-    fmal_identity identity;
     rundir dir;
     fmal_stop stop;
-    fmal_events *events;
+    runlog log;
 } job;
 
 /* ---- Options ---- */
@@ -270,15 +166,9 @@ static fmal_run_options library_options(const run_options *o)
     return (fmal_run_options){
         .arch = fmal_arch_names[o->model],
         .hidden = (int) o->hidden,
-        .strategy = fmal_strategy_at(o->strategy),
+        .strategy = selection_strategy(&o->selection),
         .initial = o->initial,
         .rounds = o->rounds,
-        .select = { .batch = o->batch,
-                    .lambda = o->lambda,
-                    .oversample = o->oversample,
-                    .labelled_sum = o->labelled_fisher == 1,
-                    .top = o->select == 1,
-                    .topc = (int) o->topc },
         .train = { .optimizer = (fmal_optimizer) o->optimizer,
                    .rate = o->rate,
                    .momentum = o->momentum,
@@ -287,9 +177,9 @@ static fmal_run_options library_options(const run_options *o)
                    .micro_batch = (int) o->micro_batch,
                    .max_epochs = (int) o->epochs,
                    .stop_accuracy = o->train_accuracy,
-                   .seed = (uint64_t) o->seed },
+                   .seed = (uint64_t) o->selection.seed },
         .warm = o->warm,
-        .seed = (uint64_t) o->seed,
+        .seed = (uint64_t) o->selection.seed,
     };
 }
 
@@ -298,7 +188,6 @@ static fmal_status check_options(const job *j)
 {
     const fmal_opts *opts = j->c->opts;
 
-    FMAL_TRY(check_honoured(opts, j->options.strategy, j->o->select == 1));
     if (fmal_opts_given(opts, "hidden") && strcmp(j->options.arch, "mlp") != 0)
         return FMAL_FAIL(FMAL_ERR_USAGE, "--hidden: the model '%s' has no hidden layer",
                          j->options.arch);
@@ -306,97 +195,6 @@ static fmal_status check_options(const job *j)
         return FMAL_FAIL(FMAL_ERR_USAGE,
                          "--momentum: the optimizer 'adam' has its own");
     return FMAL_OK;
-}
-
-/* ---- What the loop calls back ---- */
-
-static fmal_status save(void *arg, const fmal_run_state *state)
-{
-    job *j = arg;
-    fmal_run_state now = *state;
-
-    FMAL_TRY(fmal_events_sync(j->events));
-    now.events_bytes = fmal_events_bytes(j->events);
-    return fmal_ckpt_save_run(&j->c->ctx, j->dir.path, &j->identity, &now);
-}
-
-static json_t *counts_json(const fmal_run_state *s, int64_t round, int c)
-{
-    json_t *out = json_array();
-    int64_t *counts = NULL;
-
-    if (FMAL_ALLOC(&counts, c) != FMAL_OK)
-        return out;
-    fmal_class_counts(s, s->first_pick[round], s->first_pick[round + 1], c, counts);
-    for (int k = 0; k < c; k++)
-        json_array_append_new(out, json_integer(counts[k]));
-    fmal_free(&counts);
-    return out;
-}
-
-static double balance_of(const fmal_run_state *s, int64_t round, int c)
-{
-    int64_t *counts = NULL;
-    double balance = 0;
-
-    if (FMAL_ALLOC(&counts, c) == FMAL_OK) {
-        fmal_class_counts(s, s->first_pick[round], s->first_pick[round + 1], c, counts);
-        balance = fmal_class_balance(counts, c);
-    }
-    fmal_free(&counts);
-    return balance;
-}
-
-static fmal_status on_picked(void *arg, const fmal_run_state *s, int64_t round,
-                             const fmal_batch *batch)
-{
-    job *j = arg;
-    json_t *fields = NULL;
-    char objective[64] = "";
-
-    if (batch->has_objective)
-        snprintf(objective, sizeof objective, " objective=%.6g->%.6g", batch->before,
-                 batch->after);
-    fmal_log(FMAL_LOG_INFO, "pick",
-             "round=%" PRId64 " batch=%" PRId64 " balance=%.3f%s seconds=%.1f", round,
-             batch->n, balance_of(s, round, j->set->classes), objective,
-             s->rounds[round].seconds_pick);
-    if (j->c->ctx.rank == 0) {
-        fmal_picks picks = { .batch = batch, .strategy = j->options.strategy->name };
-
-        fields = fmal_picks_json(&picks);
-        json_object_set_new(fields, "round", json_integer(round));
-        json_object_set_new(fields, "class_counts",
-                            counts_json(s, round, j->set->classes));
-        json_object_set_new(fields, "steps",
-                            json_integer(batch->forward + batch->backward));
-        json_object_set_new(fields, "refreshes", json_integer(batch->log.refreshes));
-        json_object_set_new(fields, "seconds",
-                            json_real(s->rounds[round].seconds_pick));
-    }
-    return fmal_events_add(j->events, "pick", fields);
-}
-
-static fmal_status on_round(void *arg, const fmal_run_state *s, int64_t round)
-{
-    job *j = arg;
-    const fmal_round *r = &s->rounds[round];
-    json_t *fields = NULL;
-
-    fmal_log(FMAL_LOG_INFO, "round",
-             "%" PRId64 "/%" PRId64 " labels=%" PRId64 " epochs=%" PRId64
-             " train_accuracy=%.4f test_accuracy=%.4f seconds=%.1f",
-             round, j->options.rounds, r->labelled, r->epochs, r->train_accuracy,
-             r->test_accuracy, r->seconds_train);
-    if (j->c->ctx.rank == 0)
-        fields = json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}", "round",
-                           (json_int_t) round, "labelled", (json_int_t) r->labelled,
-                           "epochs", (json_int_t) r->epochs, "train_accuracy",
-                           r->train_accuracy, "train_loss", r->train_loss,
-                           "test_accuracy", r->test_accuracy, "test_loss", r->test_loss,
-                           "seconds", r->seconds_train);
-    FMAL_TRY(fmal_events_add(j->events, "round", fields));
-    return fmal_report_tables(&j->c->ctx, j->dir.path, s, j->set);
 }
 
 /* ---- Start, end ---- */
@@ -419,7 +217,7 @@ static fmal_status plan(job *j)
 {
     fmal_run_plan p;
     char all[32], network[32], data[32], selection[32];
-    bool dry = j->o->dry_run;
+    bool dry = j->o->job.dry_run;
 
     FMAL_TRY(fmal_run_plan_make(&j->setup, &p));
     plan_line(j->c, dry,
@@ -428,11 +226,7 @@ static fmal_status plan(job *j)
               "..%" PRId64,
               p.n, p.test, p.d, p.c, p.params, j->options.initial, p.labelled_at_end);
     if (p.select.order > 0)
-        plan_line(j->c, dry,
-                  "D=%" PRId64 " grid=%dx%d steps=%" PRId64 "+%" PRId64
-                  " (added+removed) a round",
-                  p.select.order, p.select.grid_rows, p.select.grid_cols,
-                  p.select.forward, p.select.backward);
+        selection_print(j->c, dry, &p.select, " a round");
     plan_line(j->c, dry, "memory a rank: %s (data %s, network %s, selection %s)",
               bytes_text(p.bytes, all, sizeof all),
               bytes_text(p.bytes_data, data, sizeof data),
@@ -451,13 +245,6 @@ static fmal_status plan(job *j)
     return check_memory(&j->c->ctx, p.bytes - p.bytes_data);
 }
 
-static json_t *start_json(const job *j)
-{
-    return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s}", "version", FMAL_VERSION, "ranks",
-                     j->c->ctx.size, "nodes", j->c->ctx.nodes, "blas", fmal_blas_core(),
-                     "command", j->c->history, "options", j->identity.resolved);
-}
-
 /* Begin, or go on where the directory's checkpoint is. */
 static fmal_status begin(job *j, fmal_run **run)
 {
@@ -465,14 +252,13 @@ static fmal_status begin(job *j, fmal_run **run)
     bool found = false;
     const fmal_ctx *ctx = &j->c->ctx;
 
-    FMAL_TRY(fmal_ckpt_load_run(ctx, j->dir.path, &j->identity, &saved, &found));
+    FMAL_TRY(fmal_ckpt_load_run(ctx, j->dir.path, &j->log.identity, &saved, &found));
     if (!found)
         FMAL_TRY(rundir_check_unused(ctx, &j->dir));
     fmal_status st =
-        fmal_events_open(ctx, j->dir.events, saved.events_bytes, &j->events);
+        fmal_events_open(ctx, j->dir.events, saved.events_bytes, &j->log.events);
     if (st == FMAL_OK && !(found && saved.stage == FMAL_STAGE_DONE))
-        st = fmal_events_add(j->events, found ? "resume" : "start",
-                             ctx->rank == 0 ? start_json(j) : NULL);
+        st = runlog_start(&j->log, found);
     if (st == FMAL_OK && found) {
         fmal_log(FMAL_LOG_INFO, "resume",
                  "round=%" PRId64 " labels=%" PRId64 " epochs=%" PRId64
@@ -518,14 +304,14 @@ static fmal_status rounds(job *j)
                  fmal_error_text(), fmal_run_now(run)->round, j->dir.path);
     }
     fmal_run_end(&run);
-    fmal_events_close(&j->events);
+    fmal_events_close(&j->log.events);
     return st;
 }
 
 static fmal_status run_in_directory(job *j)
 {
     FMAL_TRY(rundir_open(&j->c->ctx, j->o->run, &j->dir));
-    j->stop = (fmal_stop){ .deadline = stop_deadline(j->c, j->o->max_time),
+    j->stop = (fmal_stop){ .deadline = stop_deadline(j->c, &j->o->job),
                            .file = j->dir.stop_file };
     fmal_status st = rounds(j);
     rundir_close(&j->dir);
@@ -539,30 +325,18 @@ static fmal_status run_on_data(job *j)
     const run_options *o = j->o;
     cli *c = j->c;
 
-    j->hooks = (fmal_run_hooks){ .arg = j,
-                                 .save = save,
-                                 .round = on_round,
-                                 .picked = on_picked,
-                                 .stop = &j->stop,
-                                 .every_seconds = o->checkpoint_every,
-                                 .every_steps = o->checkpoint_steps };
+    j->hooks = (fmal_run_hooks){ .stop = &j->stop,
+                                 .every_seconds = o->job.checkpoint_every,
+                                 .every_steps = o->job.checkpoint_steps };
+    j->log = (runlog){ .c = c, .options = &j->options, .set = j->set, .dir = o->run };
+    runlog_hook(&j->log, &j->hooks);
     j->setup = (fmal_run_setup){ &c->ctx, j->set, &j->options, &j->hooks, &c->phases };
-    j->identity = (fmal_identity){ .given = fmal_opts_ini(c->opts, true, false),
-                                   .resolved = fmal_opts_ini(c->opts, false, false),
-                                   .fixed = fmal_opts_ini(c->opts, false, true),
-                                   .input = o->data,
-                                   .checksum = j->set->checksum,
-                                   .history = c->history };
-    fmal_status st = j->identity.given && j->identity.resolved && j->identity.fixed
-                         ? FMAL_OK
-                         : FMAL_FAIL(FMAL_ERR_NOMEM, "no memory for the options");
+    fmal_status st = job_identity(c, o->data, j->set->checksum, &j->log.identity);
     if (st == FMAL_OK)
         st = plan(j);
-    if (st == FMAL_OK && !o->dry_run)
+    if (st == FMAL_OK && !o->job.dry_run)
         st = run_in_directory(j);
-    fmal_free(&j->identity.given);
-    fmal_free(&j->identity.resolved);
-    fmal_free(&j->identity.fixed);
+    job_identity_clear(&j->log.identity);
     return st;
 }
 
@@ -572,9 +346,8 @@ static fmal_status run(cli *c, void *given)
     job j = { .c = c, .o = o, .options = library_options(o) };
 
     FMAL_TRY(check_singleton(&c->ctx));
+    FMAL_TRY(selection_map(c->opts, &o->selection, &j.options.select));
     FMAL_TRY(check_options(&j));
-    FMAL_TRY(
-        parse_grid(o->grid, &j.options.select.grid_rows, &j.options.select.grid_cols));
     job_begin(c);
     fmal_stop_install();
     FMAL_TRY(open_data(&j));

@@ -17,6 +17,10 @@ static const fmal_opt common_table[] = {
       .offset = AT(config),
       .arg = "FILE",
       .help = "INI file with options in a section named after the command" },
+    { .name = "print-config",
+      .type = FMAL_OPT_FLAG,
+      .offset = AT(print_config),
+      .help = "print every option as it is resolved, as such a file, and stop" },
     { .name = "log-level",
       .type = FMAL_OPT_CHOICE,
       .offset = AT(log_level),
@@ -44,10 +48,13 @@ static const fmal_opt common_table[] = {
     { .name = NULL },
 };
 
-static const fmal_opt json_option = { .name = "json",
-                                      .type = FMAL_OPT_FLAG,
-                                      .offset = AT(json),
-                                      .help = "print results as JSON" };
+static const fmal_opt json_table[] = {
+    { .name = "json",
+      .type = FMAL_OPT_FLAG,
+      .offset = AT(json),
+      .help = "print results as JSON" },
+    { .name = NULL },
+};
 
 /* Commands whose results have a form for programs. */
 static bool has_json(const command *c)
@@ -56,22 +63,18 @@ static bool has_json(const command *c)
            c == &command_info;
 }
 
-void command_table(const command *c, fmal_opt table[MAX_TABLE])
+void command_table(const command *c, fmal_opt table[FMAL_MAX_OPTIONS])
 {
-    int n = 0;
-
-    for (const fmal_opt *o = c->options; o->name; o++)
-        table[n++] = *o;
+    memset(table, 0, FMAL_MAX_OPTIONS * sizeof *table);
+    fmal_opts_join(table, c->options);
     if (has_json(c))
-        table[n++] = json_option;
-    for (const fmal_opt *o = common_table; o->name; o++)
-        table[n++] = *o;
-    table[n] = (fmal_opt){ 0 };
+        fmal_opts_join(table, json_table);
+    fmal_opts_join(table, common_table);
 }
 
 void print_help(const command *c, FILE *to)
 {
-    fmal_opt table[MAX_TABLE];
+    fmal_opt table[FMAL_MAX_OPTIONS];
 
     command_table(c, table);
     fprintf(to, "Usage: fmal %s %s\n\n%s\n\nOptions:\n", c->name, c->usage, c->text);
@@ -114,7 +117,7 @@ static void print_paragraphs(const char *text, FILE *to)
 
 void print_markdown(FILE *to)
 {
-    fmal_opt table[MAX_TABLE];
+    fmal_opt table[FMAL_MAX_OPTIONS];
 
     fprintf(to,
             "# Command line\n\nMade by `tools/make_cli_docs` from the option tables; "

@@ -4,13 +4,69 @@
 #include "fmal/log.h"
 #include "fmal/mem.h"
 #include "fmal/report.h"
-#include "fmal/strategy.h"
 #include "fmal/version.h"
 
 #include <math.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* ---- Options of jobs ---- */
+
+#define AT(member) offsetof(job_options, member)
+const fmal_opt job_table[] = {
+    { .name = "dry-run",
+      .letter = 'n',
+      .type = FMAL_OPT_FLAG,
+      .offset = AT(dry_run),
+      .help = "print the plan and stop; exit code 1 if it does not fit" },
+    { .name = "max-time",
+      .type = FMAL_OPT_SECONDS,
+      .offset = AT(max_time),
+      .help = "stop with a checkpoint after this time (default: before the batch job "
+              "ends)" },
+    { .name = "checkpoint-every",
+      .type = FMAL_OPT_SECONDS,
+      .offset = AT(checkpoint_every),
+      .def = "300",
+      .min = 0,
+      .max = 1e9,
+      .help = "time between checkpoints in long work, 0 for none by time" },
+    { .name = "checkpoint-steps",
+      .type = FMAL_OPT_INT,
+      .offset = AT(checkpoint_steps),
+      .def = "0",
+      .min = 0,
+      .max = 1e12,
+      .help = "steps of a selection between checkpoints, 0 for none by steps" },
+    { .name = NULL },
+};
+
+fmal_status job_identity(const cli *c, const char *input, const char *checksum,
+                         fmal_identity *out)
+{
+    fmal_identity id = { .given = fmal_opts_ini(c->opts, true, false),
+                         .resolved = fmal_opts_ini(c->opts, false, false),
+                         .fixed = fmal_opts_ini(c->opts, false, true),
+                         .defaults = fmal_opts_defaults(c->opts),
+                         .input = input,
+                         .checksum = checksum,
+                         .history = c->history };
+
+    *out = id;
+    if (id.given && id.resolved && id.fixed)
+        return FMAL_OK;
+    job_identity_clear(out);
+    return FMAL_FAIL(FMAL_ERR_NOMEM, "no memory for the options");
+}
+
+void job_identity_clear(fmal_identity *id)
+{
+    fmal_free(&id->given);
+    fmal_free(&id->resolved);
+    fmal_free(&id->fixed);
+}
 
 /* ---- Who we are ---- */
 
@@ -146,51 +202,6 @@ fmal_status check_memory(const fmal_ctx *ctx, double bytes)
         bytes_text(bytes, need, sizeof need), bytes_text(share, have, sizeof have));
 }
 
-fmal_status parse_grid(const char *text, int *rows, int *cols)
-{
-    char rest;
-
-    *rows = *cols = 0;
-    if (strcmp(text, "auto") == 0)
-        return FMAL_OK;
-    if (sscanf(text, "%dx%d%c", rows, cols, &rest) != 2 || *rows < 1 || *cols < 1 ||
-        *rows > 1 << 15 || *cols > 1 << 15)
-        return FMAL_FAIL(FMAL_ERR_USAGE, "--grid: '%s' is neither auto nor ROWSxCOLS",
-                         text);
-    return FMAL_OK;
-}
-
-/* Options of which a strategy honours some. */
-static bool is_strategys_own(const char *name)
-{
-    static const char *const names[] = { "lambda", "oversample", "labelled-fisher",
-                                         "grid",   "select",     "topc" };
-
-    for (int i = 0; i < FMAL_COUNT(names); i++)
-        if (strcmp(names[i], name) == 0)
-            return true;
-    return false;
-}
-
-fmal_status check_honoured(const fmal_opts *o, const fmal_strategy *strategy, bool top)
-{
-    for (int i = 0; i < fmal_opts_count(o); i++) {
-        const char *name = fmal_opts_at(o, i)->name;
-
-        if (fmal_opts_given(o, name) && is_strategys_own(name) &&
-            !fmal_strategy_honours(strategy, name))
-            return FMAL_FAIL(FMAL_ERR_USAGE,
-                             "--%s: the strategy '%s' does not use it; leave it out",
-                             name, strategy->name);
-    }
-    if (top && fmal_opts_given(o, "oversample"))
-        return FMAL_FAIL(
-            FMAL_ERR_USAGE,
-            "--oversample: --select top adds nothing to remove again; leave "
-            "one of them out");
-    return FMAL_OK;
-}
-
 void print_time(const cli *c, bool dry_run, double flops)
 {
     /* Of what a product alone reaches; measured over whole selections. */
@@ -216,14 +227,14 @@ bool stopped_by_file(fmal_status st)
            strcmp(fmal_error_text(), fmal_stop_reason(FMAL_STOP_FILE)) == 0;
 }
 
-double stop_deadline(const cli *c, double max_time)
+double stop_deadline(const cli *c, const job_options *o)
 {
     const double most = 120,
                  share = 0.2; /* of the time left: to write a checkpoint in */
     const char *end = getenv("SLURM_JOB_END_TIME");
 
-    if (max_time > 0)
-        return c->start + max_time;
+    if (o->max_time > 0)
+        return c->start + o->max_time;
     if (!end || atof(end) <= 0)
         return 0;
     double left = atof(end) - fmal_wall_time();

@@ -77,6 +77,8 @@ static fmal_status parse(cli *c, int argc, char **argv, common_options *common)
         sections[i] = commands[i]->name;
     if (common->config)
         FMAL_TRY(fmal_opts_file(c->opts, common->config, c->command->name, sections));
+    if (common->print_config) /* also of a command that is not complete yet */
+        return FMAL_OK;
     FMAL_TRY(fmal_opts_check(c->opts));
     if (c->command->positional && n == 0 && !c->command->optional_positional)
         return FMAL_FAIL(FMAL_ERR_USAGE, "fmal %s: %s is missing", c->command->name,
@@ -140,9 +142,21 @@ static fmal_status run_on_ranks(cli *c, void *options, const common_options *com
     return st;
 }
 
+/* Words that the program has of itself, whatever the command; once. */
+static fmal_status say_about(const cli *c, const common_options *common)
+{
+    if (!speaks(c))
+        return FMAL_OK;
+    if (common->help) {
+        print_help(c->command, stdout);
+        return FMAL_OK;
+    }
+    return fmal_opts_print(c->opts, c->command->name, stdout);
+}
+
 static fmal_status run_command(cli *c, int argc, char **argv)
 {
-    fmal_opt table[MAX_TABLE];
+    fmal_opt table[FMAL_MAX_OPTIONS];
     common_options *options = NULL;
     fmal_status st = fmal_alloc(&options, 1, (size_t) c->command->size);
 
@@ -151,9 +165,9 @@ static fmal_status run_command(cli *c, int argc, char **argv)
         st = fmal_opts_create(table, options, &c->opts);
     if (st == FMAL_OK)
         st = parse(c, argc, argv, options);
-    if (st == FMAL_OK && options->help) {
-        if (speaks(c))
-            print_help(c->command, stdout);
+    if (st == FMAL_OK && (options->help || options->print_config)) {
+        st = say_about(c, options);
+        complain(c, st);
     } else if (st == FMAL_OK && c->command->uses_mpi) {
         st = run_on_ranks(c, options, options);
     } else if (st == FMAL_OK) {

@@ -119,13 +119,15 @@ static fmal_status look_outputs(fmal_h5 *h, fmal_pool_info *out)
     return FMAL_OK;
 }
 
-/* Embeddings [samples, rows, columns]; nothing if there are features, or neither. */
+/* Embeddings [samples, rows, columns]; nothing to use if there are features, or
+   neither. */
 static fmal_status look_embeddings(fmal_h5 *h, fmal_pool_info *out)
 {
     fmal_h5_info features, info;
 
     fmal_h5_info_of(h, "/features", &features);
     fmal_h5_info_of(h, "/embeddings", &info);
+    out->spare_embeddings = features.exists && info.exists;
     if (features.exists || !info.exists)
         return FMAL_OK;
     if (!is_number(&info, false) || info.ndims != 3 || info.dims[0] < 1 ||

@@ -66,4 +66,50 @@ check "seed of the command line" test "$(column "$csv" index)" != "${seed3% * * 
 accept "the same by the command line alone" \
     select --pool "$dir/pool.h5" --strategy random --batch 7 --quiet --seed 3
 same "the same picks" "$(column "$work/np1/files/picks.csv" index)" "$seed3"
+
+# ---- Printing ---------------------------------------------------------------------------
+
+accept "print of files and command line" \
+    select --config "$dir/good.ini" --seed 4 --csv other.csv --print-config
+for np in $on_ranks; do
+    same "np $np: printed once" "$(grep -c '^\[select\]$' "$work/np$np/out")" 1
+    for line in "pool = $dir/pool.h5" "batch = 7" "seed = 4" "lambda = 1" "csv = other.csv" \
+        "quiet = true" "force = false" "; max-time ="; do
+        check "np $np: $line" grep -qxF "$line" "$work/np$np/out"
+    done
+    same "np $np: not itself, nor the file" "$(grep -c config "$work/np$np/out")" 0
+    same "np $np: nothing else is said" "$(cat "$work/np$np/err")" ""
+    same "np $np: nothing is made" "$(ls -A "$work/np$np/files")" ""
+done
+cp "$work/np1/out" "$dir/printed.ini"
+accept "picks by what was printed" select --config "$dir/printed.ini" --seed 3
+same "are the same, though the strategy does not use lambda" \
+    "$(column "$work/np4/files/other.csv" index)" "$seed3"
+
+on_ranks=1
+for command in import select run inspect bench info; do
+    accept "print of $command" "$command" --print-config
+    cp "$work/np1/out" "$dir/$command.ini"
+    accept "print of $command, read back" "$command" --config "$dir/$command.ini" --print-config
+    check "$command: printed the same" cmp "$dir/$command.ini" "$work/np1/out"
+done
+on_ranks="1 4"
+accept "a list" import --images a b --images c --print-config
+check "is printed word by word" grep -qzF $'\nimages = a\n    b\n    c\n' "$work/np1/out"
+refuse "print: a wrong option all the same" 2 "--batch: 0 is too small" select --batch 0 --print-config
+refuse "print: a value that no file can hold" 2 "--pool: an INI file cannot hold 'a ;b'" \
+    select --pool "a ;b" --print-config
+ini print "[select]" "print-config = true"
+refuse "print: in a file" 2 "print-config: belongs on the command line" \
+    select --config "$dir/print.ini"
+
+# A run by its printed defaults, some of which the optimizer or the model does not use.
+idx_images 40 >"$dir/images"
+idx_labels 40 >"$dir/labels"
+"$FMAL" import --quiet --format idx --images "$dir/images" --labels "$dir/labels" \
+    -o "$dir/data.h5" >/dev/null
+"$FMAL" run --data "$dir/data.h5" --run out --initial 5 --batch 3 --rounds 1 --model logreg \
+    --strategy entropy --epochs 3 --print-config >"$dir/run.ini"
+accept "a run by what was printed" run --quiet --config "$dir/run.ini"
+same "its labels" "$(column "$work/np1/files/out/metrics.csv" labelled)" "5 8"
 finish

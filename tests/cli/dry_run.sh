@@ -31,6 +31,18 @@ plan_says 'samples=600 features=7' 'memory a rank: [0-9.]+ MB'
 accept "a forced grid" select --pool "$dir/pool.h5" --batch 10 --grid 1x1 --dry-run
 plan_says 'grid=1x1'
 
+make_pool both.h5 --n 600 --add embeddings --add features --add logits
+accept "plan of a pool with features and embeddings" \
+    select --pool "$dir/both.h5" --batch 10 --dry-run
+plan_says 'features=5 classes=3' '^the pool has /features and /embeddings: the features are used$'
+check "inspect says it, too" grep -qx 'embeddings  *not used, since there are features' \
+    <<<"$("$FMAL" inspect "$dir/both.h5")"
+accept "select: the plan on standard error" select --pool "$dir/both.h5" --strategy random --batch 5
+for np in $on_ranks; do
+    check "np $np: on standard error" \
+        grep -q ' plan the pool has /features and /embeddings' "$work/np$np/err"
+done
+
 # A plan that is refused is printed as far as it goes.
 plan_first=yes
 refuse "batch too large" 1 "--batch 700: the pool has 589 candidates" \

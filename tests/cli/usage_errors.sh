@@ -10,11 +10,11 @@ pool=(select --quiet --pool "$dir/pool.h5")
 
 refuse "unknown command" 2 "unknown command 'selekt'; did you mean 'select'?" selekt
 refuse "command that is like none" 2 "unknown command 'zzz'; fmal help lists all" zzz
-refuse "unknown option" 2 "--batchh: unknown option; did you mean 'batch'?" \
+refuse "unknown option" 2 "--batchh: unknown option; did you mean '--batch'?" \
     "${pool[@]}" --batchh 5
 refuse "option that is like none" 2 "--zzzzzz: unknown option; see --help" \
     "${pool[@]}" --zzzzzz 5
-refuse "ambiguous abbreviation" 2 "--check: unknown option; did you mean 'checkpoint-" \
+refuse "ambiguous abbreviation" 2 "--check: unknown option; did you mean '--checkpoint-" \
     "${pool[@]}" --check 5
 refuse "no value" 2 "--batch: a value is missing" "${pool[@]}" --batch
 refuse "value of a flag" 2 "--quiet=5: takes no value" "${pool[@]}" --quiet=5

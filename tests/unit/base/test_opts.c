@@ -192,8 +192,8 @@ static const struct {
     { "an unknown option",
       { "--temperature", "7" },
       "--temperature: unknown option; see --help" },
-    { "an unknown option near another", { "--bacth", "7" }, "did you mean 'batch'?" },
-    { "an unknown option with a value", { "--lamda=7" }, "did you mean 'lambda'?" },
+    { "an unknown option near another", { "--bacth", "7" }, "did you mean '--batch'?" },
+    { "an unknown option with a value", { "--lamda=7" }, "did you mean '--lambda'?" },
     { "an unknown letter", { "-z" }, "-z: unknown option" },
     { "an ambiguous beginning", { "--f" }, "--f: unknown option" },
     { "a value missing", { "--batch" }, "--batch: a value is missing" },
@@ -387,6 +387,79 @@ static void test_object(fmal_test *t)
     fmal_opts_destroy(&o);
 }
 
+/* ---- Tables of parts ---- */
+
+struct part {
+    int64_t size;
+    char *name;
+};
+
+struct nest {
+    struct part inner;
+    bool flag;
+};
+
+struct whole {
+    int64_t first;
+    struct nest nest;
+    double last;
+};
+
+static const fmal_opt part_table[] = {
+    { "size", 's', FMAL_OPT_INT, offsetof(struct part, size), .def = "3" },
+    { "name", 0, FMAL_OPT_STRING, offsetof(struct part, name), .help = "" },
+    { .name = NULL },
+};
+
+static const fmal_opt nest_table[] = {
+    { .name = "inner", .part = part_table, .offset = offsetof(struct nest, inner) },
+    { "flag", 0, FMAL_OPT_FLAG, offsetof(struct nest, flag), .help = "" },
+    { .name = NULL },
+};
+
+static const fmal_opt whole_table[] = {
+    { "first", 0, FMAL_OPT_INT, offsetof(struct whole, first), .def = "1" },
+    { .name = "nest", .part = nest_table, .offset = offsetof(struct whole, nest) },
+    { "last", 0, FMAL_OPT_REAL, offsetof(struct whole, last), .def = "0.5" },
+    { .name = NULL },
+};
+
+static void test_parts(fmal_test *t)
+{
+    static const fmal_opt more[] = {
+        { "name2", 0, FMAL_OPT_STRING, offsetof(struct whole, nest.inner.name),
+          .help = "" },
+        { .name = NULL },
+    };
+    char words[][16] = { "fmal", "-s", "7", "--name", "x", "--flag" };
+    char *argv[] = { words[0], words[1], words[2], words[3], words[4], words[5], NULL };
+    fmal_opt joined[FMAL_MAX_OPTIONS] = { { .name = NULL } };
+    struct whole v = { 0 };
+    fmal_opts *o = NULL;
+    int n;
+
+    fmal_opts_join(joined, whole_table);
+    fmal_status st = fmal_opts_create(joined, &v, &o);
+    if (st == FMAL_OK)
+        st = fmal_opts_args(o, 6, argv, NULL, 0, &n);
+    fmal_test_ok(t,
+                 st == FMAL_OK && v.first == 1 && v.nest.inner.size == 7 &&
+                     strcmp(v.nest.inner.name, "x") == 0 && v.nest.flag &&
+                     v.last == 0.5,
+                 "parts of parts go to their places");
+    char *ini = fmal_opts_ini(o, false, false);
+    fmal_test_ok(
+        t, strcmp(ini, "first = 1\nsize = 7\nname = x\nflag = true\nlast = 0.5\n") == 0,
+        "in the order in which they stand");
+    fmal_free(&ini);
+    fmal_opts_destroy(&o);
+    fmal_test_ok(t, !v.nest.inner.name, "and are freed there");
+
+    fmal_opts_join(joined, more);
+    fmal_test_ok(t, strcmp(joined[5].name, "name2") == 0 && !joined[6].name,
+                 "a second table follows the first");
+}
+
 static void test_bad_default(fmal_test *t)
 {
     static const fmal_opt broken[] = {
@@ -435,6 +508,14 @@ static void test_ini(fmal_test *t)
                                   "strategy = badge\n") == 0,
                  "what makes the run");
     fmal_test_ok(t, strcmp(both, "batch = 7\npool = a b.h5\n") == 0, "both");
+    fmal_test_ok(t,
+                 strcmp(fmal_opts_defaults(o), "force = false\n"
+                                               "quiet = true\n"
+                                               "batch = 100\n"
+                                               "lambda = 1\n"
+                                               "strategy = badge\n"
+                                               "files = x.h5 y.h5\n") == 0,
+                 "what there was before");
     fmal_free(&all);
     fmal_free(&given);
     fmal_free(&identity);
@@ -463,20 +544,27 @@ static void test_text_reads_back(fmal_test *t)
 static char long_a[1200], long_b[1200];
 
 static const struct {
-    const char *name, *before, *now, *says; /* NULL: they do not differ */
+    const char *name, *before, *now, *defaults, *says; /* NULL: they do not differ */
 } pairs[] = {
-    { "the same", "a = 1\nb = 2\n", "a = 1\nb = 2\n", NULL },
-    { "another order", "a = 1\nb = 2\n", "b = 2\na = 1\n", NULL },
-    { "both empty", "", "", NULL },
-    { "a value", "a = 1\nb = 2\n", "a = 1\nb = 3\n", "b was 2, now 3" },
-    { "a value that begins alike", "a = 1\n", "a = 10\n", "a was 1, now 10" },
-    { "one that went", "a = 1\nb = 2\n", "a = 1\n", "b was 2, now (not set)" },
-    { "one that came", "a = 1\n", "a = 1\nb = 2\n", "b was (not set), now 2" },
-    { "one that begins alike", "ab = 1\n", "abc = 1\n", "ab was 1, now (not set)" },
-    { "a value with spaces and signs", "a = x = y\n", "a = x = z\n",
+    { "the same", "a = 1\nb = 2\n", "a = 1\nb = 2\n", NULL, NULL },
+    { "another order", "a = 1\nb = 2\n", "b = 2\na = 1\n", NULL, NULL },
+    { "both empty", "", "", NULL, NULL },
+    { "a value", "a = 1\nb = 2\n", "a = 1\nb = 3\n", NULL, "b was 2, now 3" },
+    { "a value that begins alike", "a = 1\n", "a = 10\n", NULL, "a was 1, now 10" },
+    { "one that went", "a = 1\nb = 2\n", "a = 1\n", NULL, "b was 2, now (not set)" },
+    { "one that came", "a = 1\n", "a = 1\nb = 2\n", NULL, "b was (not set), now 2" },
+    { "one that begins alike", "ab = 1\n", "abc = 1\n", NULL,
+      "ab was 1, now (not set)" },
+    { "a value with spaces and signs", "a = x = y\n", "a = x = z\n", NULL,
       "a was x = y, now x = z" },
-    { "an end without a newline", "a = 1\nb = 2", "a = 1\nb = 2\n", NULL },
-    { "long values that differ at the end", long_a, long_b, "files was xxx" },
+    { "an end without a newline", "a = 1\nb = 2", "a = 1\nb = 2\n", NULL, NULL },
+    { "long values that differ at the end", long_a, long_b, NULL, "files was xxx" },
+    { "a new option at its default", "a = 1\n", "a = 1\nb = 2\n", "b = 2\n", NULL },
+    { "a new option, changed", "a = 1\n", "b = 3\na = 1\n", "b = 2\n",
+      "b was 2, now 3" },
+    { "a default that changed", "a = 1\n", "a = 2\n", "a = 2\n", "a was 1, now 2" },
+    { "an option that went", "a = 1\nb = 2\n", "a = 1\n", "a = 5\n",
+      "b was 2, now (not set)" },
 };
 
 static void test_differ(fmal_test *t)
@@ -488,8 +576,8 @@ static void test_differ(fmal_test *t)
 
     for (int i = 0; i < FMAL_COUNT(pairs); i++) {
         char message[128] = "nothing";
-        bool differ =
-            fmal_opts_differ(pairs[i].before, pairs[i].now, message, sizeof message);
+        bool differ = fmal_opts_differ(pairs[i].before, pairs[i].now, pairs[i].defaults,
+                                       message, sizeof message);
         const char *want = pairs[i].says ? pairs[i].says : "nothing";
 
         fmal_test_ok(
@@ -509,6 +597,7 @@ int main(int argc, char **argv)
     test_times(&t);
     test_flags(&t);
     test_object(&t);
+    test_parts(&t);
     test_bad_default(&t);
     test_ini(&t);
     test_text_reads_back(&t);

@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct values {
@@ -243,6 +244,118 @@ static void test_round_trip(fmal_test *t)
     fmal_opts_destroy(&p);
 }
 
+/* ---- Printing ---- */
+
+/* What fmal_opts_print prints; NULL if it refuses, and then prints nothing. */
+static char *printed(const fmal_opts *o)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+    fmal_status st = fmal_opts_print(o, "select", to);
+
+    fclose(to);
+    if (st == FMAL_OK)
+        return text;
+    if (size > 0)
+        printf("# refused, and printed %s\n", text);
+    free(text);
+    return NULL;
+}
+
+static void test_print(fmal_test *t)
+{
+    const char *path = fmal_test_path(t, "printed.ini");
+    struct values v = { 0 }, w = { 0 };
+    fmal_opts *o = NULL, *p = NULL;
+    fmal_status st = fmal_opts_create(table, &v, &o);
+
+    if (st == FMAL_OK)
+        st = fmal_opts_create(table, &w, &p);
+    if (st == FMAL_OK)
+        st = fmal_opts_set(o, "limit", "1:30", "test");
+    for (int i = 0; i < 3 && st == FMAL_OK; i++)
+        st = fmal_opts_set(o, "files", (const char *[]){ "a", "[b]", "c=#;d" }[i], "");
+    char *before = printed(o);
+    fmal_test_ok(t,
+                 st == FMAL_OK && before &&
+                     strcmp(before, "[select]\nforce = false\nbatch = 100\nlambda = 1\n"
+                                    "limit = 90\n; pool =\nstrategy = bait\n"
+                                    "files = a\n    [b]\n    c=#;d\n") == 0,
+                 "every option; without a value, as a comment; a list, word by word");
+    write_file(path, before ? before : "");
+    if (st == FMAL_OK)
+        st = fmal_opts_file(p, path, "select", sections);
+    char *after = printed(p);
+    fmal_test_ok(t, st == FMAL_OK && before && after && strcmp(before, after) == 0,
+                 "reads back as the same");
+    fmal_test_ok(t, fmal_opts_given(p, "limit") && fmal_opts_given(p, "files"),
+                 "what is no default is given");
+    fmal_test_ok(t, !fmal_opts_given(p, "lambda") && !fmal_opts_given(p, "force"),
+                 "a default in a file is not given");
+    char *given = fmal_opts_ini(p, true, false);
+    fmal_test_ok(t, strstr(given, "lambda = 1\n"),
+                 "but stands among what the file says");
+    fmal_free(&given);
+    free(before);
+    free(after);
+    fmal_opts_destroy(&o);
+    fmal_opts_destroy(&p);
+}
+
+#define NAME_191 X50 X50 X50 X10 X10 X10 X10 "x"
+
+/* A value that a file gives back is printed; any other is refused. */
+static const struct {
+    const char *option, *value;
+    bool fits;
+} values_to_print[] = {
+    { "pool", "a b.h5", true },   { "pool", "a;b", true },
+    { "pool", "#a", true },       { "pool", "[a]", true },
+    { "pool", "a = b", true },    { "pool", "a ;b", false },
+    { "pool", ";a", false },      { "pool", "a\t;b", false },
+    { "pool", " a", false },      { "pool", "a ", false },
+    { "pool", "a\nb", false },    { "pool", "a\r", false },
+    { "pool", NAME_191, true },   { "pool", NAME_191 "x", false },
+    { "files", "a;b", true },     { "files", "a b", false },
+    { "files", "a\tb", false },   { "files", "#a", false },
+    { "files", NAME_191, false },
+};
+
+static void test_print_values(fmal_test *t)
+{
+    const char *path = fmal_test_path(t, "value.ini");
+
+    for (int i = 0; i < FMAL_COUNT(values_to_print); i++) {
+        struct values v = { 0 }, w = { 0 };
+        fmal_opts *o = NULL, *p = NULL;
+        const char *value = values_to_print[i].value;
+        fmal_status st = fmal_opts_create(table, &v, &o);
+
+        if (st == FMAL_OK)
+            st = fmal_opts_create(table, &w, &p);
+        if (st == FMAL_OK)
+            st = fmal_opts_set(o, values_to_print[i].option, "first", "test");
+        if (st == FMAL_OK)
+            st = fmal_opts_set(o, values_to_print[i].option, value, "test");
+        char *text = printed(o);
+        bool same = !text;
+        if (text) {
+            write_file(path, text);
+            same = fmal_opts_file(p, path, "select", sections) == FMAL_OK &&
+                   (v.pool ? strcmp(v.pool, w.pool) == 0
+                           : w.files.count == 2 &&
+                                 strcmp(v.files.item[1], w.files.item[1]) == 0);
+        }
+        fmal_test_ok(t, st == FMAL_OK && !!text == values_to_print[i].fits && same,
+                     "value %d, of %s, %s", i, values_to_print[i].option,
+                     values_to_print[i].fits ? "comes back" : "is refused");
+        free(text);
+        fmal_opts_destroy(&o);
+        fmal_opts_destroy(&p);
+    }
+}
+
 int main(int argc, char **argv)
 {
     fmal_test t = fmal_test_begin(&argc, &argv);
@@ -252,5 +365,7 @@ int main(int argc, char **argv)
     test_no_file(&t);
     test_order(&t);
     test_round_trip(&t);
+    test_print(&t);
+    test_print_values(&t);
     return fmal_test_end(&t);
 }

@@ -233,6 +233,17 @@ static void test_identity(fmal_test *t)
     fmal_test_status(t, load(t, dir, &id, &got, &found), FMAL_OK,
                      "what is no identity may change");
     fmal_run_state_clear(&got);
+    id = identity();
+    id.fixed = "precision = mixed\nseed = 1\nrounds = 2\n";
+    id.defaults = "seed = 7\nprecision = mixed\n";
+    fmal_test_status(t, load(t, dir, &id, &got, &found), FMAL_OK,
+                     "an option that is younger, at its default");
+    fmal_run_state_clear(&got);
+    id.fixed = "precision = double\nseed = 1\nrounds = 2\n";
+    fmal_test_status(t, load(t, dir, &id, &got, &found), FMAL_ERR_MISMATCH,
+                     "an option that is younger, given");
+    fmal_test_ok(t, strstr(fmal_error_text(), "precision was mixed, now double"),
+                 "is named: %s", fmal_error_text());
     fmal_run_state_clear(&s);
 }
 
