@@ -9,6 +9,9 @@ enum { MEAN, SUM };
 static const char *const select_names[] = { "greedy", "top", NULL };
 enum { GREEDY, TOP };
 
+static const char *const precision_names[] = { "mixed", "double", NULL };
+enum { MIXED, DOUBLE };
+
 #define AT(member) offsetof(selection_options, member)
 const fmal_opt selection_table[] = {
     { .name = "strategy",
@@ -70,6 +73,15 @@ const fmal_opt selection_table[] = {
       .arg = "HOW",
       .identity = true,
       .help = "search, or take the best first scores" },
+    { .name = "precision",
+      .type = FMAL_OPT_CHOICE,
+      .offset = AT(precision),
+      .def = "mixed",
+      .choices = precision_names,
+      .arg = "HOW",
+      .identity = true,
+      .help = "of passes over candidates: single precision with decisions as in double, "
+              "or double" },
     { .name = "grid",
       .type = FMAL_OPT_STRING,
       .offset = AT(grid),
@@ -148,6 +160,7 @@ fmal_status selection_map(const fmal_opts *opts, const selection_options *o,
         .oversample = o->oversample,
         .labelled_sum = o->labelled_fisher == SUM,
         .top = o->select == TOP,
+        .double_precision = o->precision == DOUBLE,
         .likelihood = selection_strategy(o)->likelihood,
         .topc = (int) o->topc,
     };

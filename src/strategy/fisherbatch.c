@@ -142,10 +142,11 @@ static fmal_status pick_binary(const fmal_query *q, fmal_batch *out)
 }
 
 static const char *const bait_options[] = { "lambda", "oversample", "labelled-fisher",
-                                            "grid",   "select",     NULL };
-static const char *const topc_options[] = { "lambda", "oversample", "labelled-fisher",
-                                            "grid",   "select",     "topc",
+                                            "grid",   "select",     "precision",
                                             NULL };
+static const char *const topc_options[] = { "lambda", "oversample", "labelled-fisher",
+                                            "grid",   "select",     "precision",
+                                            "topc",   NULL };
 
 const fmal_strategy fmal_strategy_bait = {
     .name = "bait",
