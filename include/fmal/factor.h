@@ -167,6 +167,10 @@ const fmal_idx *fmal_panel_index(const fmal_panel *panel);
 fmal_status fmal_panel_quadratic(fmal_panel *panel, const fmal_dmat *a, double *g,
                                  double *flops);
 
+/** V_i A V_i^T and V_i E V_i^T in one go, which is faster. As fmal_panel_quadratic. */
+fmal_status fmal_panel_quadratics(fmal_panel *panel, const fmal_dmat *a, double *g,
+                                  const fmal_dmat *e, double *b, double *flops);
+
 /**
  * Take the columns that the next applications multiply by.
  *

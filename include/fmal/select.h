@@ -43,7 +43,9 @@ typedef struct fmal_select_options {
     int topc;                   /* of FMAL_LIKELIHOOD_TOPC */
     int grid_rows, grid_cols;   /* of the matrices' grid; 0: chosen by their order */
     bool double_precision;      /* stream in double precision, not in single */
-    bool lazy;                  /* score only those candidates that may be the best */
+    bool
+        lazy; /* score only those candidates that may be the best, by a proven bound; */
+    double slack; /* or, if not 0, by a guess: their last score times this */
 } fmal_select_options;
 
 /** What a selection will take, before it starts. A plain value. */

@@ -80,8 +80,9 @@ const fmal_opt selection_table[] = {
       .choices = precision_names,
       .arg = "HOW",
       .identity = true,
-      .help = "of passes over candidates: single precision with decisions as in double, "
-              "or double" },
+      .help =
+          "of passes over candidates: single precision with decisions as in double, "
+          "or double" },
     { .name = "grid",
       .type = FMAL_OPT_STRING,
       .offset = AT(grid),

@@ -281,8 +281,8 @@ static void add_columns(fmal_panel *panel, fmal_idx b, int first, int cols, doub
     }
 }
 
-static fmal_status dense_quadratic(fmal_panel *panel, const fmal_dmat *a, double *g,
-                                   double *flops)
+static void quadratic_of(fmal_panel *panel, const fmal_dmat *a, double *g,
+                         double *flops)
 {
     const fmal_factor *f = panel->factor;
     panel_data *data = panel->own;
@@ -301,6 +301,13 @@ static fmal_status dense_quadratic(fmal_panel *panel, const fmal_dmat *a, double
     if (flops)
         *flops += 2.0 * (double) panel->groups * FMAL_LANES * r * (double) order *
                   (double) order;
+}
+
+static fmal_status dense_quadratic(fmal_panel *panel, int n, const fmal_dmat *const *a,
+                                   double *const *g, double *flops)
+{
+    for (int i = 0; i < n; i++)
+        quadratic_of(panel, a[i], g[i], flops);
     return FMAL_OK;
 }
 

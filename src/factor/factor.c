@@ -144,7 +144,16 @@ const fmal_idx *fmal_panel_index(const fmal_panel *panel)
 fmal_status fmal_panel_quadratic(fmal_panel *panel, const fmal_dmat *a, double *g,
                                  double *flops)
 {
-    return panel->factor->ops->quadratic(panel, a, g, flops);
+    return panel->factor->ops->quadratic(panel, 1, &a, &g, flops);
+}
+
+fmal_status fmal_panel_quadratics(fmal_panel *panel, const fmal_dmat *a, double *g,
+                                  const fmal_dmat *e, double *b, double *flops)
+{
+    const fmal_dmat *matrices[] = { a, e };
+    double *forms[] = { g, b };
+
+    return panel->factor->ops->quadratic(panel, 2, matrices, forms, flops);
 }
 
 void fmal_panel_load(fmal_panel *panel, const double *w, int cols)

@@ -14,8 +14,8 @@ typedef struct fmal_factor_ops {
     void (*row)(const fmal_factor *self, fmal_idx index_g, double *v);
     fmal_status (*panel_open)(fmal_panel *panel, int max_cols);
     void (*panel_close)(fmal_panel *panel);
-    fmal_status (*quadratic)(fmal_panel *panel, const fmal_dmat *a, double *g,
-                             double *flops);
+    fmal_status (*quadratic)(fmal_panel *panel, int n, const fmal_dmat *const *a,
+                             double *const *g, double *flops); /* n: 1 or 2 */
     void (*load)(fmal_panel *panel, const double *w, int cols);
     void (*apply)(fmal_panel *panel, fmal_idx block, double *out);
     double (*apply_flops)(const fmal_panel *panel);

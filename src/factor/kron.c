@@ -17,21 +17,6 @@
 #include <math.h>
 #include <string.h>
 
-/* A panel's data. */
-typedef struct {
-    double *root;         /* [groups, r, LANES] */
-    double *shift;        /* [groups, used, LANES] */
-    int *pick;            /* [groups, r, LANES]; NULL where row k picks class k */
-    double *ht;           /* [d, m]: features of the block at hand, samples fastest */
-    double *w;            /* [cols, used, d]: the loaded columns' blocks */
-    double *y;            /* [cols, used, m] */
-    int chunk;            /* class pairs at a time in quadratic */
-    double *coefficients; /* [chunk, d (d + 1) / 2] */
-    double *square;       /* [d, d]: a block of the matrix */
-    double *products;     /* [FMAL_KRON_PAIRS, m]: h_a h_b */
-    double *forms;        /* [chunk, m] */
-} panel_data;
-
 static void kron_destroy(fmal_factor *f)
 {
     kron *own = f->own;
@@ -81,7 +66,7 @@ static int block_slots(const fmal_panel *panel, fmal_idx b)
 static void fill_rows(fmal_panel *panel)
 {
     const kron *own = panel->factor->own;
-    panel_data *data = panel->own;
+    kron_panel *data = panel->own;
     int r = panel->factor->rank, used = own->used;
 
     for (fmal_idx slot = 0; slot < panel->groups * FMAL_LANES; slot++) {
@@ -104,23 +89,12 @@ static void fill_rows(fmal_panel *panel)
     }
 }
 
-/* Class pairs whose coefficients take 64 MiB together, at least one. */
-static int pairs_at_a_time(int d, int used)
-{
-    double room = 64 * 1048576.0 / (4.0 * d * (d + 1));
-    int all = used * (used + 1) / 2;
-
-    if (room < 1)
-        return 1;
-    return room < all ? (int) room : all;
-}
-
 static fmal_status kron_panel_open(fmal_panel *panel, int max_cols)
 {
     const kron *own = panel->factor->own;
     fmal_idx d = own->d, r = panel->factor->rank, m = fmal_block_slots(panel->factor);
     fmal_idx used = own->used, rows = panel->groups * r * FMAL_LANES;
-    panel_data *data = NULL;
+    kron_panel *data = NULL;
 
     FMAL_TRY(FMAL_ALLOC(&data, 1));
     panel->own = data;
@@ -131,18 +105,13 @@ static fmal_status kron_panel_open(fmal_panel *panel, int max_cols)
     FMAL_TRY(FMAL_ALLOC(&data->ht, d * m));
     FMAL_TRY(FMAL_ALLOC(&data->w, max_cols * used * d));
     FMAL_TRY(FMAL_ALLOC(&data->y, max_cols * used * m));
-    data->chunk = pairs_at_a_time(own->d, own->used);
-    FMAL_TRY(FMAL_ALLOC(&data->coefficients, data->chunk * (d * (d + 1) / 2)));
-    FMAL_TRY(FMAL_ALLOC(&data->square, d * d));
-    FMAL_TRY(FMAL_ALLOC(&data->products, FMAL_KRON_PAIRS * m));
-    FMAL_TRY(FMAL_ALLOC(&data->forms, data->chunk * m));
     fill_rows(panel);
     return FMAL_OK;
 }
 
 static void kron_panel_close(fmal_panel *panel)
 {
-    panel_data *data = panel->own;
+    kron_panel *data = panel->own;
 
     fmal_free(&data->root);
     fmal_free(&data->shift);
@@ -150,18 +119,13 @@ static void kron_panel_close(fmal_panel *panel)
     fmal_free(&data->ht);
     fmal_free(&data->w);
     fmal_free(&data->y);
-    fmal_free(&data->coefficients);
-    fmal_free(&data->square);
-    fmal_free(&data->products);
-    fmal_free(&data->forms);
     fmal_free(&panel->own);
 }
 
-/* data->ht = the features of a block's slots, zero in padding; returns their number. */
-static int gather_block(fmal_panel *panel, fmal_idx b)
+int fmal_kron_gather_block(fmal_panel *panel, fmal_idx b)
 {
     const kron *own = panel->factor->own;
-    panel_data *data = panel->own;
+    kron_panel *data = panel->own;
     const fmal_idx *local = panel->local + panel->first_group[b] * FMAL_LANES;
     int d = own->d, m = block_slots(panel, b);
 
@@ -182,7 +146,7 @@ static int gather_block(fmal_panel *panel, fmal_idx b)
 static void kron_load(fmal_panel *panel, const double *w, int cols)
 {
     const kron *own = panel->factor->own;
-    panel_data *data = panel->own;
+    kron_panel *data = panel->own;
     size_t all = (size_t) own->blocks * (size_t) own->d;
     size_t kept = (size_t) own->used * (size_t) own->d;
 
@@ -221,7 +185,7 @@ static void project_picked(int r, int used, int cols, const double *y, int m,
 static void project(const fmal_panel *panel, int cols, const double *y, int m,
                     fmal_idx group, double *out)
 {
-    const panel_data *data = panel->own;
+    const kron_panel *data = panel->own;
     int r = panel->factor->rank, used = ((const kron *) panel->factor->own)->used;
     const double *root = data->root + group * r * FMAL_LANES;
     const double *shift = data->shift + group * used * FMAL_LANES;
@@ -248,9 +212,9 @@ static void project(const fmal_panel *panel, int cols, const double *y, int m,
 static void kron_apply(fmal_panel *panel, fmal_idx b, double *out)
 {
     const kron *own = panel->factor->own;
-    panel_data *data = panel->own;
+    kron_panel *data = panel->own;
     int r = panel->factor->rank, d = own->d, cols = panel->cols;
-    int m = gather_block(panel, b);
+    int m = fmal_kron_gather_block(panel, b);
 
     fmal_gemm(false, false, cols * own->used, m, d, 1, data->w, d, data->ht, m, 0,
               data->y, m);
@@ -269,181 +233,13 @@ static double kron_apply_flops(const fmal_panel *panel)
     return 2.0 * (double) panel->groups * FMAL_LANES * own->d * own->used * panel->cols;
 }
 
-/* ---- First values ---- */
-
-/* Position of (k, l), k >= l, in a packed lower triangle. */
-static fmal_idx packed(int k, int l)
-{
-    return (fmal_idx) k * (k + 1) / 2 + l;
-}
-
-/*
- * h^T A_kl h = sum over a <= b of C_kl,ab h_a h_b, with C_kl,ab = A_kl,ab + A_kl,ba off
- * the diagonal: half the work of the product A_kl h, and one GEMM for many (k, l).
- */
-
-/* Coefficients of `count` class pairs from `first` on, to data->coefficients.
-   Collective. (k, l) walks along with the pairs. */
-static void get_coefficients(panel_data *data, const fmal_dmat *a, int d, int *k,
-                             int *l, int count)
-{
-    double *to = data->coefficients;
-
-    for (int pair = 0; pair < count; pair++) {
-        fmal_dmat_get(a, *k * d, *l * d, d, d, data->square);
-        for (int j = 0; j < d; j++)
-            for (int i = 0; i <= j; i++)
-                *to++ = i == j ? data->square[i * d + i]
-                               : data->square[i * d + j] + data->square[j * d + i];
-        if ((*l)++ == *k) {
-            *l = 0;
-            (*k)++;
-        }
-    }
-}
-
-/* forms [count, m] = coefficients times products of the block's features. */
-static void block_forms(panel_data *data, int d, int m, int count)
-{
-    fmal_idx pairs = (fmal_idx) d * (d + 1) / 2;
-    int a = 0, b = 0;
-
-    for (fmal_idx first = 0; first < pairs; first += FMAL_KRON_PAIRS) {
-        int width =
-            (int) (pairs - first < FMAL_KRON_PAIRS ? pairs - first : FMAL_KRON_PAIRS);
-
-        fmal_kron_products(data->ht, m, width, &a, &b, data->products);
-        fmal_gemm(false, false, count, m, width, 1, data->coefficients + first,
-                  (int) pairs, data->products, m, first > 0, data->forms, m);
-    }
-}
-
-/* Forms of `count` class pairs from `first` on, for all slots, into the triangles g. */
-static void scatter_forms(fmal_panel *panel, fmal_idx first, int count, double *g)
-{
-    panel_data *data = panel->own;
-    const kron *own = panel->factor->own;
-    int d = own->d;
-    fmal_idx triangle = (fmal_idx) own->used * (own->used + 1) / 2;
-
-    for (fmal_idx b = 0; b < panel->blocks; b++) {
-        int m = gather_block(panel, b);
-
-        block_forms(data, d, m, count);
-        for (int pair = 0; pair < count; pair++)
-            for (int i = 0; i < m; i++) {
-                fmal_idx group = panel->first_group[b] + i / FMAL_LANES;
-
-                g[(group * triangle + first + pair) * FMAL_LANES + i % FMAL_LANES] =
-                    data->forms[(size_t) pair * (size_t) m + (size_t) i];
-            }
-    }
-}
-
-/* Element (k, l) of a lane's packed triangle. */
-static double element(const double *a, int k, int l)
-{
-    return a[(k >= l ? packed(k, l) : packed(l, k)) * FMAL_LANES];
-}
-
-/*
- * One slot's forms a [used, packed] to (R a R^T) [r, packed]; g may be a where rows
- * pick their own class. With u = a shift,
- *
- *     (R a R^T)_kl = root_k root_l (a_kl - u_k - u_l + shift . u),
- *
- * k and l read through pick; the forms of the last class are minus the sums of the
- * others. u has room for used + 1 numbers, sum for as many.
- */
-static void rotate_forms(int r, int used, const double *root, const double *shift,
-                         const int *pick, const double *a, double *u, double *sum,
-                         double *g)
-{
-    double both = 0, last = 0;
-
-    u[used] = sum[used] = 0;
-    for (int k = 0; k < used; k++) {
-        u[k] = sum[k] = 0;
-        for (int m = 0; m < used; m++) {
-            u[k] += shift[m * FMAL_LANES] * element(a, k, m);
-            sum[k] -= element(a, k, m);
-        }
-        both += shift[k * FMAL_LANES] * u[k];
-        u[used] -= u[k];
-        last -= sum[k];
-    }
-    for (int k = 0; k < r; k++)
-        for (int l = 0; l <= k; l++) {
-            int i = pick ? pick[k * FMAL_LANES] : k,
-                j = pick ? pick[l * FMAL_LANES] : l;
-            double form = i == used && j == used ? last
-                          : i == used            ? sum[j]
-                          : j == used            ? sum[i]
-                                                 : element(a, i, j);
-
-            g[packed(k, l) * FMAL_LANES] = root[k * FMAL_LANES] * root[l * FMAL_LANES] *
-                                           (form - u[i] - u[j] + both);
-        }
-}
-
-static void rotate_all(fmal_panel *panel, const double *forms, double *g)
-{
-    const kron *own = panel->factor->own;
-    const panel_data *data = panel->own;
-    fmal_idx r = panel->factor->rank, used = own->used;
-
-    for (fmal_idx slot = 0; slot < panel->groups * FMAL_LANES; slot++) {
-        fmal_idx group = slot / FMAL_LANES, lane = slot % FMAL_LANES;
-        fmal_idx rows = group * r * FMAL_LANES + lane;
-
-        rotate_forms((int) r, (int) used, data->root + rows,
-                     data->shift + group * used * FMAL_LANES + lane,
-                     data->pick ? data->pick + rows : NULL,
-                     forms + group * (used * (used + 1) / 2) * FMAL_LANES + lane,
-                     own->center, own->work,
-                     g + group * (r * (r + 1) / 2) * FMAL_LANES + lane);
-    }
-}
-
-static fmal_status kron_quadratic(fmal_panel *panel, const fmal_dmat *a, double *g,
-                                  double *flops)
-{
-    const kron *own = panel->factor->own;
-    panel_data *data = panel->own;
-    int d = own->d, k = 0, l = 0;
-    fmal_idx triangle = (fmal_idx) own->used * (own->used + 1) / 2;
-    double *forms = g, *apart = NULL;
-    fmal_status st = FMAL_OK;
-
-    if (data->pick) { /* other triangles than g's */
-        st = FMAL_ALLOC(&apart, panel->groups * triangle * FMAL_LANES);
-        forms = apart;
-    }
-    FMAL_TRY(fmal_agree(&panel->factor->ctx, st));
-    for (fmal_idx first = 0; first < triangle; first += data->chunk) {
-        int count =
-            (int) (triangle - first < data->chunk ? triangle - first : data->chunk);
-
-        get_coefficients(data, a, d, &k, &l, count);
-        scatter_forms(panel, first, count, forms);
-    }
-    rotate_all(panel, forms, g);
-    fmal_free(&apart);
-    if (flops)
-        *flops += (double) d * (d + 1) * (double) triangle * (double) panel->groups *
-                  FMAL_LANES;
-    return FMAL_OK;
-}
-
 static double kron_bytes(const fmal_factor *f, fmal_idx n)
 {
     const kron *own = f->own;
     double r = f->rank, d = own->d, m = (double) fmal_block_slots(f), u = own->used;
 
-    double chunk = pairs_at_a_time(own->d, own->used);
-
-    return 8 * ((double) n * (r + u) + d * m + 2 * r * (u * d + u * m) +
-                chunk * (d * (d + 1) / 2 + m) + d * d + FMAL_KRON_PAIRS * m);
+    return 8 * ((double) n * (r + u) + d * m + 2 * r * (u * d + u * m)) +
+           fmal_kron_quadratic_bytes(own, m);
 }
 
 static const fmal_factor_ops kron_ops = {
@@ -453,7 +249,7 @@ static const fmal_factor_ops kron_ops = {
     .row = kron_row,
     .panel_open = kron_panel_open,
     .panel_close = kron_panel_close,
-    .quadratic = kron_quadratic,
+    .quadratic = fmal_kron_quadratic,
     .load = kron_load,
     .apply = kron_apply,
     .apply_flops = kron_apply_flops,

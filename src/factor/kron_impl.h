@@ -27,6 +27,25 @@ typedef struct kron {
     double *work;     /* [blocks] */
 } kron;
 
+/* A panel's data. */
+typedef struct {
+    double *root;  /* [groups, r, LANES] */
+    double *shift; /* [groups, used, LANES] */
+    int *pick;     /* [groups, r, LANES]; NULL where row k picks class k */
+    double *ht;    /* [d, m]: features of the block at hand, samples fastest */
+    double *w;     /* [cols, used, d]: the loaded columns' blocks */
+    double *y;     /* [cols, used, m] */
+} kron_panel;
+
+/* data->ht = the features of a block's slots, zero in padding; returns their number. */
+int fmal_kron_gather_block(fmal_panel *panel, fmal_idx b);
+
+/* Forms of several matrices at once (kron_quadratic.c), and the bytes that takes for
+   blocks of m slots. */
+fmal_status fmal_kron_quadratic(fmal_panel *panel, int n, const fmal_dmat *const *a,
+                                double *const *g, double *flops);
+double fmal_kron_quadratic_bytes(const kron *own, double m);
+
 /* root, pick and center of a sample into own->root, own->pick, own->center. */
 void fmal_kron_rows(const kron *own, const double *p);
 

@@ -74,8 +74,7 @@ void fmal_cells_destroy(fmal_cells **cells)
 fmal_status fmal_cells_refresh(fmal_cells *cells, const fmal_dmat *a,
                                const fmal_dmat *e, double *flops)
 {
-    FMAL_TRY(fmal_panel_quadratic(cells->panel, a, cells->g, flops));
-    return fmal_panel_quadratic(cells->panel, e, cells->b, flops);
+    return fmal_panel_quadratics(cells->panel, a, cells->g, e, cells->b, flops);
 }
 
 void fmal_cells_update(fmal_cells *cells, double sign, const double *wz)

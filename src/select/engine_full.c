@@ -98,8 +98,9 @@ static fmal_status make_cells(fmal_selector *s)
 static fmal_status make_scan(fmal_selector *s)
 {
     fmal_scan_destroy(&s->full->scan);
-    fmal_status st = fmal_scan_create(&s->problem, s->full->samples, s->full->n,
-                                      s->scale, s->options.lazy, &s->full->scan);
+    fmal_status st =
+        fmal_scan_create(&s->problem, s->full->samples, s->full->n, s->scale,
+                         s->options.lazy, s->options.slack, &s->full->scan);
     return fmal_agree(s->problem.ctx, st);
 }
 
@@ -147,6 +148,7 @@ static fmal_status refresh_samples(fmal_selector *s, double *flops)
         drop_chosen(s);
     }
     s->full->doubt = 1;
+    s->full->last_gain = s->state.refresh_score;
     FMAL_TRY(fmal_scan_refresh(s->full->scan, inv->a, inv->e, flops));
     if (single_decides(s->full->scan))
         return FMAL_OK;
@@ -266,6 +268,26 @@ static fmal_status choose_among_many(fmal_selector *s, double bar, fmal_best *be
     return st;
 }
 
+/* The largest scores of all ranks, complete within twice the estimated error. */
+static void find_lead(fmal_selector *s, int flag, double *error, fmal_lead *lead)
+{
+    double margin = 4 * estimated_error(s, s->full->last_gain) + FMAL_TIE;
+
+    for (;;) {
+        fmal_phase_begin(s->phases, FMAL_PHASE_STEP);
+        double applied = s->full->scan->applied;
+        fmal_scan_lead(s->full->scan, margin, flag, lead);
+        fmal_phase_end(
+            s->phases,
+            fmal_scan_flops(s->full->scan) * (s->full->scan->applied - applied), 0);
+        fmal_lead_of(s->problem.ctx, lead);
+        *error = estimated_error(s, lead->first);
+        if (2 * *error + FMAL_TIE <= margin || !s->options.lazy)
+            return;
+        margin = 4 * *error + FMAL_TIE;
+    }
+}
+
 /* The best sample by scores in single precision, or *refresh_first. */
 static fmal_status choose_single(fmal_selector *s, int *flag, bool fresh, double *error,
                                  fmal_best *best, bool *refresh_first)
@@ -273,12 +295,10 @@ static fmal_status choose_single(fmal_selector *s, int *flag, bool fresh, double
     fmal_lead lead;
     fmal_idx near[MOST_NEAR], found = 1;
 
-    fmal_scan_lead(s->full->scan, flag ? *flag : 0, &lead);
-    fmal_lead_of(s->problem.ctx, &lead);
+    find_lead(s, flag ? *flag : 0, error, &lead);
     if (flag)
         *flag |= (int) (lead.flags & (FMAL_SCAN_BAD - 1));
     *best = (fmal_best){ lead.first, lead.index_g };
-    *error = estimated_error(s, lead.first);
     *refresh_first = lead.flags & FMAL_SCAN_BAD; /* to double precision, if it must */
     if (*refresh_first || lead.index_g == FMAL_IDX_NONE)
         return FMAL_OK;
@@ -371,7 +391,8 @@ static fmal_status full_update(fmal_selector *s, fmal_idx index_g)
     fmal_phase_begin(s->phases, FMAL_PHASE_STEP);
     if (s->full->scan) {
         fmal_scan_drop(s->full->scan, index_g);
-        fmal_scan_push(s->full->scan, inv->wz);
+        fmal_scan_push(s->full->scan, inv->wz, inv->beta, inv->ceiling);
+        s->full->last_gain = inv->gain;
     } else {
         fmal_cells_update(s->full->cells, sign, inv->wz);
         fmal_cells_drop(s->full->cells, index_g);

@@ -38,6 +38,8 @@ static fmal_status allocate(fmal_scan *scan, const fmal_idx *samples)
     FMAL_TRY(FMAL_ALLOC(&scan->out, slots));
     FMAL_TRY(FMAL_ALLOC(&scan->best, scan->tiles));
     FMAL_TRY(FMAL_ALLOC(&scan->done, scan->tiles));
+    FMAL_TRY(FMAL_ALLOC(&scan->phi, scan->lazy ? scan->tiles : 0));
+    FMAL_TRY(FMAL_ALLOC(&scan->beta, fmal_stream_capacity(scan->stream) + 1));
     FMAL_TRY(FMAL_ALLOC(&scan->work, FMAL_TILE_WORK(r) * LANES));
     FMAL_TRY(FMAL_ALLOC(&scan->pq, together * fmal_stream_most_steps(scan->stream) * 2 *
                                        r * r * LANES));
@@ -51,7 +53,8 @@ static fmal_status allocate(fmal_scan *scan, const fmal_idx *samples)
 }
 
 fmal_status fmal_scan_create(const fmal_problem *problem, const fmal_idx *samples,
-                             fmal_idx n, double scale, bool lazy, fmal_scan **out)
+                             fmal_idx n, double scale, bool lazy, double slack,
+                             fmal_scan **out)
 {
     fmal_scan *scan = NULL;
     const fmal_factor *f = problem->factor;
@@ -61,6 +64,8 @@ fmal_status fmal_scan_create(const fmal_problem *problem, const fmal_idx *sample
     scan->r = fmal_factor_rank(f);
     scan->n = n;
     scan->scale = scale;
+    scan->lazy = lazy;
+    scan->slack = slack;
     scan->tile = fmal_tile_for(fmal_factor_isa(f));
     fmal_status st = fmal_stream_create(f, samples, n, scale, !lazy, &scan->stream);
     if (st == FMAL_OK) {
@@ -89,6 +94,8 @@ void fmal_scan_destroy(fmal_scan **scan)
     fmal_free(&s->out);
     fmal_free(&s->best);
     fmal_free(&s->done);
+    fmal_free(&s->phi);
+    fmal_free(&s->beta);
     fmal_free(&s->work);
     fmal_free(&s->pq);
     fmal_free(scan);
@@ -102,6 +109,46 @@ static void find_best(fmal_scan *scan, fmal_idx tile)
     for (int lane = 1; lane < LANES; lane++)
         best = score[lane] > best ? score[lane] : best;
     scan->best[tile] = best;
+}
+
+/* The largest tr(G (I + G)^-1) of a tile: the score kernel with G for B. */
+static void find_phi(fmal_scan *scan, fmal_idx tile)
+{
+    const float *g = scan->g + (size_t) tile * triangle(scan);
+    float phi[LANES], most = 0;
+
+    scan->tile->score_f32(scan->r, 1, g, g, scan->work, phi);
+    for (int lane = 0; lane < LANES; lane++)
+        if (!scan->out[tile * LANES + lane] && phi[lane] > most)
+            most = phi[lane];
+    scan->phi[tile] = most;
+}
+
+/* Score a tile from its G and B. */
+static void score_tile(fmal_scan *scan, fmal_idx tile)
+{
+    size_t at = (size_t) tile * triangle(scan);
+    float *score = scan->score + tile * LANES;
+    const uint8_t *out = scan->out + tile * LANES;
+
+    scan->tile->score_f32(scan->r, 1, scan->g + at, scan->b + at, scan->work, score);
+    for (int lane = 0; lane < LANES; lane++) {
+        if (out[lane])
+            score[lane] = -INFINITY;
+        else if (!isfinite(score[lane]))
+            scan->bad = true;
+    }
+    find_best(scan, tile);
+    if (scan->lazy)
+        find_phi(scan, tile);
+}
+
+static void forget_steps(fmal_scan *scan)
+{
+    fmal_stream_forget(scan->stream);
+    memset(scan->done, 0, sizeof(int) * (size_t) scan->tiles);
+    scan->beta[0] = 0;
+    scan->ceiling = INFINITY;
 }
 
 /* ---- Afresh ---- */
@@ -169,27 +216,28 @@ static fmal_status refresh_batch(fmal_scan *scan, fmal_idx begin, fmal_idx end,
                                  const fmal_dmat *a, const fmal_dmat *e, double *flops)
 {
     fmal_panel *panel = NULL;
-    double *forms = NULL;
+    double *g = NULL, *b = NULL;
+    fmal_idx triangles = (fmal_idx) scan->r * (scan->r + 1) / 2 * FMAL_LANES;
     fmal_status st = fmal_panel_create(scan->problem->factor, scan->samples + begin,
                                        end - begin, scan->scale, 0, &panel);
 
     if (st == FMAL_OK)
-        st = FMAL_ALLOC(&forms, fmal_panel_groups(panel) * FMAL_LANES *
-                                    ((fmal_idx) scan->r * (scan->r + 1) / 2));
+        st = FMAL_ALLOC(&g, fmal_panel_groups(panel) * triangles);
+    if (st == FMAL_OK)
+        st = FMAL_ALLOC(&b, fmal_panel_groups(panel) * triangles);
     st = fmal_agree(scan->problem->ctx, st);
     if (st == FMAL_OK)
-        st = fmal_panel_quadratic(panel, a, forms, flops);
+        st = fmal_panel_quadratics(panel, a, g, e, b, flops);
     if (st == FMAL_OK) {
-        double most = largest_trace(panel, scan->r, forms);
+        double most = largest_trace(panel, scan->r, g);
 
         scan->most = most > scan->most ? most : scan->most;
-        round_panel(scan, panel, begin, forms, scan->g);
-        st = fmal_panel_quadratic(panel, e, forms, flops);
+        round_panel(scan, panel, begin, g, scan->g);
+        round_panel(scan, panel, begin, b, scan->b);
     }
-    if (st == FMAL_OK)
-        round_panel(scan, panel, begin, forms, scan->b);
     fmal_panel_destroy(&panel);
-    fmal_free(&forms);
+    fmal_free(&g);
+    fmal_free(&b);
     return st;
 }
 
@@ -212,30 +260,44 @@ fmal_status fmal_scan_refresh(fmal_scan *scan, const fmal_dmat *a, const fmal_dm
         begin = end;
     }
     fmal_max_f64(scan->problem->ctx, &scan->most, 1);
-    fmal_stream_forget(scan->stream);
-    memset(scan->done, 0, sizeof(int) * (size_t) scan->tiles);
+    forget_steps(scan);
     for (fmal_idx tile = 0; tile < scan->tiles && st == FMAL_OK; tile++)
-        fmal_scan_score(scan, tile);
+        score_tile(scan, tile);
     return st;
 }
 
-/* ---- Steps ---- */
+/* ---- Which tiles can wait ---- */
 
-void fmal_scan_score(fmal_scan *scan, fmal_idx tile)
+/*
+ * A bound on the scores that a tile has now, from what they were when the tile was last
+ * up to date: score + beta phi, valid up to scan->ceiling (docs/algorithms.md). With
+ * slack, a guess.
+ */
+static double upper_bound(const fmal_scan *scan, fmal_idx tile)
 {
-    size_t at = (size_t) tile * triangle(scan);
-    float *score = scan->score + tile * LANES;
-    const uint8_t *out = scan->out + tile * LANES;
+    double grown =
+        scan->beta[fmal_stream_steps(scan->stream)] - scan->beta[scan->done[tile]];
 
-    scan->tile->score_f32(scan->r, 1, scan->g + at, scan->b + at, scan->work, score);
-    for (int lane = 0; lane < LANES; lane++) {
-        if (out[lane])
-            score[lane] = -INFINITY;
-        else if (!isfinite(score[lane]))
-            scan->bad = true;
-    }
-    find_best(scan, tile);
+    if (!scan->lazy)
+        return INFINITY;
+    if (scan->slack > 0)
+        return scan->best[tile] * scan->slack;
+    double bound = scan->best[tile] + (1 + 1e-6) * grown * scan->phi[tile];
+    return bound <= scan->ceiling ? bound : INFINITY;
 }
+
+/* The tile that was best when it was last up to date. */
+static fmal_idx likeliest(const fmal_scan *scan)
+{
+    fmal_idx top = 0;
+
+    for (fmal_idx tile = 1; tile < scan->tiles; tile++)
+        if (scan->best[tile] > scan->best[top])
+            top = tile;
+    return top;
+}
+
+/* ---- Steps ---- */
 
 /* Bring `count` tiles up to date; all have seen as many steps. */
 static void bring(fmal_scan *scan, fmal_idx tile, int count)
@@ -255,36 +317,52 @@ static void bring(fmal_scan *scan, fmal_idx tile, int count)
     }
     for (int i = 0; i < count; i++) {
         scan->done[tile + i] = now;
-        fmal_scan_score(scan, tile + i);
+        score_tile(scan, tile + i);
     }
     scan->brought += count;
 }
 
-void fmal_scan_bring_all(fmal_scan *scan)
+/* Tiles from `tile` on, `most` of them, that have seen as many steps and may hold the
+   best: those that can be brought up to date together. */
+static int run_of(const fmal_scan *scan, fmal_idx tile, double bar, int most)
+{
+    int count = 0;
+
+    while (count < most && tile + count < scan->tiles &&
+           scan->done[tile + count] == scan->done[tile] &&
+           upper_bound(scan, tile + count) >= bar)
+        count++;
+    return count;
+}
+
+/* Bring every tile up to date that is behind and may hold a score of `bar`, or of
+   `keep` times the best that turns up. */
+static void bring_above(fmal_scan *scan, double bar, double keep)
 {
     int most = fmal_stream_together(scan->stream),
         now = fmal_stream_steps(scan->stream);
 
     for (fmal_idx tile = 0; tile < scan->tiles;) {
-        int count = 1;
+        int count = scan->done[tile] < now ? run_of(scan, tile, bar, most) : 0;
 
-        while (count < most && tile + count < scan->tiles &&
-               scan->done[tile + count] == scan->done[tile])
-            count++;
-        if (scan->done[tile] < now)
+        if (count > 0)
             bring(scan, tile, count);
-        tile += count;
+        for (int i = 0; i < count; i++)
+            bar = scan->best[tile + i] * keep > bar ? scan->best[tile + i] * keep : bar;
+        tile += count > 0 ? count : 1;
     }
 }
 
-void fmal_scan_push(fmal_scan *scan, const double *wz)
+void fmal_scan_push(fmal_scan *scan, const double *wz, double beta, double ceiling)
 {
     if (fmal_stream_steps(scan->stream) == fmal_stream_capacity(scan->stream)) {
-        fmal_scan_bring_all(scan);
-        fmal_stream_forget(scan->stream);
-        memset(scan->done, 0, sizeof(int) * (size_t) scan->tiles);
+        bring_above(scan, -INFINITY, 0);
+        forget_steps(scan);
     }
+    int step = fmal_stream_steps(scan->stream);
     fmal_stream_push(scan->stream, wz);
+    scan->beta[step + 1] = scan->beta[step] + beta;
+    scan->ceiling = ceiling < scan->ceiling ? ceiling : scan->ceiling;
 }
 
 void fmal_scan_drop(fmal_scan *scan, fmal_idx index_g)
@@ -315,12 +393,32 @@ static fmal_idx global_of(const fmal_scan *scan, fmal_idx slot)
     return scan->problem->part->first + fmal_stream_local(scan->stream, slot);
 }
 
-void fmal_scan_lead(fmal_scan *scan, int flag, fmal_lead *lead)
+/* Bring up to date what may be best: first one tile of each rank, for a score to beat.
+   Collective if lazy. */
+static void bring_contenders(fmal_scan *scan, double margin)
 {
+    double bar = -INFINITY;
+
+    if (scan->lazy && scan->tiles > 0) {
+        fmal_idx tile = likeliest(scan);
+
+        if (scan->done[tile] < fmal_stream_steps(scan->stream))
+            bring(scan, tile, 1);
+        bar = scan->best[tile];
+    }
+    if (scan->lazy)
+        fmal_max_f64(scan->problem->ctx, &bar, 1);
+    bring_above(scan, bar > 0 ? bar * (1 - margin) : bar, 1 - margin);
+}
+
+void fmal_scan_lead(fmal_scan *scan, double margin, int flag, fmal_lead *lead)
+{
+    int now = fmal_stream_steps(scan->stream);
+
     *lead = FMAL_LEAD_NONE;
-    fmal_scan_bring_all(scan);
+    bring_contenders(scan, margin);
     for (fmal_idx tile = 0; tile < scan->tiles; tile++) {
-        if (!(scan->best[tile] > lead->second))
+        if (scan->done[tile] < now || !(scan->best[tile] > lead->second))
             continue;
         for (fmal_idx slot = tile * LANES; slot < (tile + 1) * LANES; slot++)
             if (!scan->out[slot])
@@ -332,10 +430,11 @@ void fmal_scan_lead(fmal_scan *scan, int flag, fmal_lead *lead)
 fmal_idx fmal_scan_near(const fmal_scan *scan, double bar, fmal_idx *list,
                         fmal_idx room)
 {
+    int now = fmal_stream_steps(scan->stream);
     fmal_idx n = 0;
 
     for (fmal_idx tile = 0; tile < scan->tiles; tile++) {
-        if (!(scan->best[tile] >= bar))
+        if (scan->done[tile] < now || !(scan->best[tile] >= bar))
             continue;
         for (fmal_idx slot = tile * LANES; slot < (tile + 1) * LANES; slot++)
             if (!scan->out[slot] && scan->score[slot] >= bar) {
@@ -349,11 +448,16 @@ fmal_idx fmal_scan_near(const fmal_scan *scan, double bar, fmal_idx *list,
 
 fmal_idx fmal_scan_near_local(const fmal_scan *scan, double bar, fmal_idx *list)
 {
+    int now = fmal_stream_steps(scan->stream);
     fmal_idx n = 0;
 
-    for (fmal_idx i = 0; i < scan->n; i++)
-        if (!scan->out[scan->slot[i]] && scan->score[scan->slot[i]] >= bar)
+    for (fmal_idx i = 0; i < scan->n; i++) {
+        fmal_idx slot = scan->slot[i];
+
+        if (!scan->out[slot] && scan->done[slot / LANES] == now &&
+            scan->score[slot] >= bar)
             list[n++] = scan->samples[i];
+    }
     return n;
 }
 

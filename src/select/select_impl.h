@@ -57,36 +57,38 @@ typedef struct fmal_scan {
     uint8_t *out; /* [tiles, LANES]: not to be chosen */
     int *done;    /* [tiles]: kept steps that are in G and B */
     float *pq, *work;
-    double most;             /* largest tr G at the last refresh, of all ranks */
-    bool bad;                /* a score was not a finite number */
+    bool lazy;      /* only tiles that may hold the best are brought up to date, */
+    double slack;   /* those whose score then, times this, is enough; 0: proven */
+    float *phi;     /* [tiles]: largest tr(G (I + G)^-1) */
+    double *beta;   /* [kept steps + 1]: sums of the steps' beta (docs/algorithms.md) */
+    double ceiling; /* bounds up to this hold */
+    double most;    /* largest tr G at the last refresh, of all ranks */
+    bool bad;       /* a score was not a finite number */
     double brought, applied; /* tiles brought up to date, steps applied to tiles */
 } fmal_scan;
 
 /* Not collective. samples: [n] local indices, ascending. lazy: keep many steps. */
 fmal_status fmal_scan_create(const fmal_problem *problem, const fmal_idx *samples,
-                             fmal_idx n, double scale, bool lazy, fmal_scan **out);
+                             fmal_idx n, double scale, bool lazy, double slack,
+                             fmal_scan **out);
 void fmal_scan_destroy(fmal_scan **scan);
 
 /* G and B afresh from A and E, and every score. Collective. */
 fmal_status fmal_scan_refresh(fmal_scan *scan, const fmal_dmat *a, const fmal_dmat *e,
                               double *flops);
 
-/* Keep a step's W and Z. Not collective. */
-void fmal_scan_push(fmal_scan *scan, const double *wz);
-
-/* Apply all kept steps to every tile that has not seen them, and score it. */
-void fmal_scan_bring_all(fmal_scan *scan);
-
-/* Score a tile from its G and B. */
-void fmal_scan_score(fmal_scan *scan, fmal_idx tile);
+/* Keep a step's W and Z; beta and ceiling: what it does to bounds, if lazy. Not
+   collective. */
+void fmal_scan_push(fmal_scan *scan, const double *wz, double beta, double ceiling);
 
 /* As fmal_cells_drop. */
 void fmal_scan_drop(fmal_scan *scan, fmal_idx index_g);
 
-/* The two largest scores of this rank, and flag; FMAL_SCAN_BAD too if a score was not a
-   finite number. */
+/* Bring up to date what may be within `margin`, relative, of the best. Then the two
+   largest scores of this rank among what is up to date, and flag; FMAL_SCAN_BAD too if
+   a score was not a finite number. Collective if lazy. */
 enum { FMAL_SCAN_BAD = 1 << FMAL_FLAG_BITS };
-void fmal_scan_lead(fmal_scan *scan, int flag, fmal_lead *lead);
+void fmal_scan_lead(fmal_scan *scan, double margin, int flag, fmal_lead *lead);
 
 /* This rank's samples with a score of `bar` at least: their number, and the global
    indices of the first `room`. */
@@ -114,6 +116,7 @@ typedef struct fmal_inverse {
     double *wz;      /* [2 r, D]: columns of W, then of Z */
     double *gs, *bs; /* [r, r] */
     double gain, sign;
+    double beta, ceiling;
     fmal_idx prepared;
 } fmal_inverse;
 
@@ -196,6 +199,7 @@ typedef struct fmal_full {
     fmal_scan *scan;
     fmal_idx *samples, n; /* [n] local indices of those to score, ascending */
     double doubt;         /* the estimated error is multiplied by this */
+    double last_gain;     /* of the last step, or the score at the refresh */
 } fmal_full;
 
 struct fmal_selector {
