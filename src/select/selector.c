@@ -223,15 +223,12 @@ static bool is_last_of_direction(const fmal_selector *s)
 
 static fmal_status update(fmal_selector *s, fmal_idx index_g)
 {
-    double sign = next_sign(s), order = (double) s->inverse->order;
-    double r = s->inverse->r;
+    double sign = next_sign(s), flops = fmal_inverse_step_flops(s->inverse);
     fmal_status st;
 
     fmal_phase_begin(s->phases, FMAL_PHASE_UPDATE);
     st = fmal_inverse_step(s->inverse, s->problem.factor, index_g, s->scale, sign);
-    double shared = s->inverse->grid.rows * s->inverse->grid.cols;
-    fmal_phase_end(s->phases,
-                   s->inverse->grid.inside ? 10 * r * order * order / shared : 0, 0);
+    fmal_phase_end(s->phases, fmal_inverse_step_flops(s->inverse) - flops, 0);
     FMAL_TRY(st);
 
     fmal_phase_begin(s->phases, FMAL_PHASE_STEP);
