@@ -102,6 +102,13 @@ int fmal_factor_rank(const fmal_factor *f);
 /** Class blocks over which the rows of every factor sum to zero; 1 if they do not. */
 int fmal_factor_classes(const fmal_factor *f);
 
+/**
+ * Columns that steps work with: D, but without the last class block where rows sum to
+ * zero over classes. That block of a column A V^T, and of A itself (fmal_dmat_center),
+ * is minus the sum of the others.
+ */
+fmal_idx fmal_factor_leading(const fmal_factor *f);
+
 /** The instruction set that all ranks have. */
 fmal_isa fmal_factor_isa(const fmal_factor *f);
 
@@ -127,6 +134,55 @@ fmal_status fmal_factor_gram(const fmal_factor *f, const uint8_t *take, double w
  * @param[out] v   [r, D]
  */
 void fmal_factor_row(const fmal_factor *f, fmal_idx index_g, double *v);
+
+/**
+ * One sample's factor in its own form, for products with the leading rows and columns
+ * of matrices: V x for every x that sums to zero over classes, where rows do, and has
+ * these leading elements. A plain value; the arrays are the factor's.
+ */
+typedef struct fmal_sample {
+    int r, order;       /* rows; columns, as many as fmal_factor_leading says */
+    int blocks, d;      /* Kronecker form: V = left (x) h^T, order = blocks d */
+    const double *left; /* [r, blocks]; NULL in the dense form */
+    const double *h;    /* [d] */
+    const double *v;    /* [r, order], dense form */
+    double *work;       /* [blocks, order] at least */
+} fmal_sample;
+
+/**
+ * One sample's factor, on every rank.
+ *
+ * Collective over ctx.
+ * @param index_g  global index
+ * @param scale    the factor is multiplied by this
+ * @param[out] out  good until the next call of this function or the factor's end
+ */
+void fmal_factor_sample(const fmal_factor *f, fmal_idx index_g, double scale,
+                        fmal_sample *out);
+
+/** The most columns that fmal_sample_multiply asks of a fmal_lowrank's products. */
+int fmal_factor_product_columns(const fmal_factor *f);
+
+/**
+ * out = m V^T.
+ *
+ * Collective over the grid's ctx. In the Kronecker form one product of m with I (x) h,
+ * whatever r is.
+ * @param m         symmetric, of the sample's order; where rows sum to zero over
+ * classes, what leads of a centered matrix
+ * @param[out] out  [r, order]: column after column; complete on the root, undefined
+ *                  elsewhere
+ */
+void fmal_sample_multiply(const fmal_sample *s, fmal_lowrank *m, double *out);
+
+/**
+ * out = (V w)^T.
+ *
+ * Not collective.
+ * @param w         [cols, order]: column after column; cols <= 2 r
+ * @param[out] out  [cols, r]
+ */
+void fmal_sample_project(const fmal_sample *s, const double *w, int cols, double *out);
 
 /**
  * Lay out samples for passes. Samples of one block of the partition stay together and
@@ -175,8 +231,8 @@ fmal_status fmal_panel_quadratics(fmal_panel *panel, const fmal_dmat *a, double 
  * Take the columns that the next applications multiply by.
  *
  * Not collective.
- * @param w  [cols, D]: column after column, each in the span of factors' rows (in the
- *           Kronecker form its blocks then sum to zero over classes); copied
+ * @param w  [cols, fmal_factor_leading]: column after column, what leads of columns in
+ *           the span of factors' rows; copied
  */
 void fmal_panel_load(fmal_panel *panel, const double *w, int cols);
 
@@ -223,7 +279,8 @@ fmal_idx fmal_stream_tiles(const fmal_stream *s);
 fmal_idx fmal_stream_local(const fmal_stream *s, fmal_idx slot);
 
 /**
- * Keep the columns of one more step: W and Z, [2 r, D], as for fmal_panel_load.
+ * Keep the columns of one more step: W and Z, [2 r, fmal_factor_leading], as for
+ * fmal_panel_load.
  * fmal_stream_steps tells how many are kept, of fmal_stream_capacity at most;
  * fmal_stream_forget drops them all. Not collective.
  */

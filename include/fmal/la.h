@@ -2,8 +2,8 @@
  * Dense linear algebra on matrices that are spread over ranks.
  *
  * The central object is fmal_dmat, a block-cyclic ScaLAPACK matrix of doubles on a grid
- * of ranks. On top stands fmal_lowrank: a matrix and the low-rank terms added to it
- * since, which are folded in many at a time.
+ * of ranks. On top stands fmal_lowrank: a symmetric matrix and the low-rank terms added
+ * to it since, which are folded in many at a time.
  *
  *     fmal_grid grid;
  *     fmal_grid_init(&grid, ctx, 2, 2);
@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 
+#include "fmal/isa.h"
 #include "fmal/par.h"
 
 /* ---- Grid ---- */
@@ -122,41 +123,78 @@ double fmal_dmat_trace_product(const fmal_dmat *a, const fmal_dmat *b);
 /* ---- A matrix and low-rank terms ---- */
 
 /**
- * base + sum of pending terms left right^T.
+ * A symmetric matrix and symmetric terms that were added to it:
  *
- * Terms are kept apart until `capacity` columns are pending and are then added to the
- * base in one product, so that the base is read and not written in most steps.
+ *     base + scale sum of w w^T          or, in pairs,
+ *     base + scale sum of w z^T + z w^T
+ *
+ * over the columns w, z that wait. The terms wait until they are `capacity` columns, or
+ * one comes with another scale, and are then folded into the base, so that the base is
+ * read and not written in most steps.
+ *
+ * This is all about the leading rows and columns of the base, `order` of them, and of
+ * those about the lower triangle: products read nothing else, and after a fold nothing
+ * else of the base is valid. Whoever reads the base otherwise has to compute it afresh
+ * before.
  */
 typedef struct fmal_lowrank {
-    fmal_dmat *base;       /* borrowed */
+    fmal_dmat *base; /* borrowed */
+    int order;
+    int rows_l, cols_l;    /* local part of the leading rows and columns */
     int capacity, pending; /* columns */
-    double *left, *right;  /* [pending, n]: column after column; on the grid's ranks */
-    double *small;         /* [capacity, capacity], work */
+    double scale;          /* of those that wait */
+    double *w, *z;         /* [capacity, order]; z is NULL unless in pairs */
+    double *small;         /* coefficients of the waiting columns in a product */
+    fmal_isa isa;
+    double flops; /* of this rank, so far */
 } fmal_lowrank;
 
-/** Not collective. @return FMAL_ERR_NOMEM */
-fmal_status fmal_lowrank_create(fmal_dmat *base, int capacity, fmal_lowrank **out);
+/**
+ * Not collective.
+ * @param base     borrowed
+ * @param order    leading rows and columns to work on, at most those of the base
+ * @param columns  the most columns of a product
+ * @param pairs    whether terms are w z^T + z w^T
+ * @return FMAL_ERR_NOMEM
+ */
+fmal_status fmal_lowrank_create(fmal_dmat *base, fmal_idx order, int capacity,
+                                int columns, bool pairs, fmal_lowrank **out);
 void fmal_lowrank_destroy(fmal_lowrank **m);
 
-/** Forget the pending terms: the base was computed afresh. Not collective. */
+/** Forget the waiting terms: the base was computed afresh, both triangles. Not
+ * collective. */
 void fmal_lowrank_reset(fmal_lowrank *m);
 
 /**
- * Add scale left right^T; left and right are [k, n], the same on every rank, copied.
+ * Add scale w w^T, or in pairs scale (w z^T + z w^T).
  *
- * Not collective: each rank updates what it holds. k <= capacity.
+ * Not collective: each rank of the grid updates what it holds.
+ * @param w, z  [k, order], the same on every rank, copied; z is NULL unless in pairs
+ * @param k     at most the capacity
  */
-void fmal_lowrank_add(fmal_lowrank *m, double scale, const double *left,
-                      const double *right, int k);
+void fmal_lowrank_add(fmal_lowrank *m, double scale, const double *w, const double *z,
+                      int k);
 
 /**
- * out = (base + pending) u.
+ * out = (base + terms) u.
  *
  * Collective over the grid's ctx.
- * @param u         [k, n]: column after column, the same on every rank
- * @param[out] out  [k, n]; complete on the root, undefined elsewhere
+ * @param u         [k, order]: column after column, the same on every rank
+ * @param[out] out  [k, order]; complete on the root, undefined elsewhere
+ * Cost: 2 k order^2 flops, shared by the grid; order^2 / 2 numbers are read.
  */
-void fmal_lowrank_apply(const fmal_lowrank *m, const double *u, int k, double *out);
+void fmal_lowrank_apply(fmal_lowrank *m, const double *u, int k, double *out);
+
+/**
+ * out = (base + terms) (I (x) h): column l is the product with h in block l and zeros
+ * elsewhere. What h (x) any columns needs is a combination of these.
+ *
+ * Collective over the grid's ctx.
+ * @param h         [d], the same on every rank; d divides the order
+ * @param[out] out  [order / d, order]; complete on the root, undefined elsewhere
+ * Cost: that of one column: 2 order^2 flops, order^2 / 2 numbers are read.
+ */
+void fmal_lowrank_apply_blocks(fmal_lowrank *m, const double *h, int d, double *out);
 
 /* ---- Small matrices on one rank ---- */
 

@@ -173,7 +173,7 @@ static fmal_bench_result phase_row(const fmal_bench_setup *s, const fmal_phases 
 static fmal_status run_engine(const fmal_bench_setup *s, fmal_bench_result *rows,
                               int *n)
 {
-    enum { STEPS = 20 };
+    enum { STEPS = 100 };
     made_pool pool;
 
     if (s->n < 4 * STEPS)

@@ -30,6 +30,7 @@ static void dense_destroy(fmal_factor *f)
     if (!own)
         return;
     fmal_free(&own->sample);
+    fmal_free(&own->rows);
     fmal_free(&f->own);
 }
 
@@ -45,6 +46,17 @@ static void dense_row(const fmal_factor *f, fmal_idx index_g, double *v)
     fmal_bcast(&f->ctx, own->sample, sizeof(float) * (size_t) count, owner);
     for (fmal_idx i = 0; i < count; i++)
         v[i] = own->sample[i];
+}
+
+static void dense_sample(const fmal_factor *f, fmal_idx index_g, double scale,
+                         fmal_sample *out)
+{
+    const dense *own = f->own;
+
+    dense_row(f, index_g, own->rows);
+    for (fmal_idx i = 0; i < f->rank * f->order; i++)
+        own->rows[i] *= scale;
+    out->v = own->rows;
 }
 
 /* ---- Sums ---- */
@@ -324,6 +336,7 @@ static const fmal_factor_ops dense_ops = {
     .destroy = dense_destroy,
     .gram = dense_gram,
     .row = dense_row,
+    .sample = dense_sample,
     .panel_open = dense_panel_open,
     .panel_close = dense_panel_close,
     .quadratic = dense_quadratic,
@@ -359,6 +372,8 @@ static fmal_status dense_create(const fmal_ctx *ctx, const fmal_part *part,
                         .classes = 1,
                         .own = own };
     st = FMAL_ALLOC(&own->sample, r * order);
+    if (st == FMAL_OK)
+        st = FMAL_ALLOC(&own->rows, r * order);
     if (st != FMAL_OK)
         fmal_factor_destroy(&f);
     else

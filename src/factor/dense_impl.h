@@ -7,6 +7,7 @@
 typedef struct dense {
     const float *v; /* [n_l, r, D], borrowed */
     float *sample;  /* [r, D] */
+    double *rows;   /* [r, D]: of one sample */
 } dense;
 
 fmal_status fmal_dense_stream_open(fmal_stream *s);

@@ -24,6 +24,11 @@ int fmal_factor_classes(const fmal_factor *f)
     return f->classes;
 }
 
+fmal_idx fmal_factor_leading(const fmal_factor *f)
+{
+    return f->classes > 1 ? f->order / f->classes * (f->classes - 1) : f->order;
+}
+
 fmal_isa fmal_factor_isa(const fmal_factor *f)
 {
     return f->isa;
@@ -38,6 +43,45 @@ fmal_status fmal_factor_gram(const fmal_factor *f, const uint8_t *take, double w
 void fmal_factor_row(const fmal_factor *f, fmal_idx index_g, double *v)
 {
     f->ops->row(f, index_g, v);
+}
+
+/* ---- One sample ---- */
+
+void fmal_factor_sample(const fmal_factor *f, fmal_idx index_g, double scale,
+                        fmal_sample *out)
+{
+    *out = (fmal_sample){ .r = f->rank, .order = (int) fmal_factor_leading(f) };
+    f->ops->sample(f, index_g, scale, out);
+}
+
+int fmal_factor_product_columns(const fmal_factor *f)
+{
+    return f->blocks > 0 ? f->blocks : f->rank;
+}
+
+void fmal_sample_multiply(const fmal_sample *s, fmal_lowrank *m, double *out)
+{
+    if (!s->left) {
+        fmal_lowrank_apply(m, s->v, s->r, out);
+        return;
+    }
+    fmal_lowrank_apply_blocks(m, s->h, s->d, s->work);
+    fmal_gemm(false, false, s->r, s->order, s->blocks, 1, s->left, s->blocks, s->work,
+              s->order, 0, out, s->order);
+}
+
+void fmal_sample_project(const fmal_sample *s, const double *w, int cols, double *out)
+{
+    if (!s->left) {
+        fmal_gemm(false, true, cols, s->r, s->order, 1, w, s->order, s->v, s->order, 0,
+                  out, s->r);
+        return;
+    }
+    /* Every class block of every column times h, then left. */
+    fmal_gemm(false, false, cols * s->blocks, 1, s->d, 1, w, s->d, s->h, 1, 0, s->work,
+              1);
+    fmal_gemm(false, true, cols, s->r, s->blocks, 1, s->work, s->blocks, s->left,
+              s->blocks, 0, out, s->r);
 }
 
 /* ---- Panels: which sample sits in which slot ---- */

@@ -12,6 +12,8 @@ typedef struct fmal_factor_ops {
     fmal_status (*gram)(const fmal_factor *self, const uint8_t *take, double weight,
                         fmal_dmat *out, double *flops);
     void (*row)(const fmal_factor *self, fmal_idx index_g, double *v);
+    void (*sample)(const fmal_factor *self, fmal_idx index_g, double scale,
+                   fmal_sample *out);
     fmal_status (*panel_open)(fmal_panel *panel, int max_cols);
     void (*panel_close)(fmal_panel *panel);
     fmal_status (*quadratic)(fmal_panel *panel, int n, const fmal_dmat *const *a,
@@ -34,6 +36,7 @@ struct fmal_factor {
     fmal_isa isa; /* the lowest of all ranks */
     fmal_idx order;
     int rank;
+    int blocks;  /* of a sample in the Kronecker form, else 0 */
     int classes; /* blocks over which rows sum to zero, or 1 */
     void *own;   /* the form's data */
 };

@@ -28,10 +28,13 @@ static void kron_destroy(fmal_factor *f)
     fmal_free(&own->pick);
     fmal_free(&own->center);
     fmal_free(&own->work);
+    fmal_free(&own->left);
+    fmal_free(&own->product);
     fmal_free(&f->own);
 }
 
-static void kron_row(const fmal_factor *f, fmal_idx index_g, double *v)
+/* own->sample = features and probabilities, and its rows of R, on every rank. */
+static void fetch_sample(const fmal_factor *f, fmal_idx index_g)
 {
     kron *own = f->own;
     int d = own->d, c = own->c, owner = fmal_part_owner(&f->part, index_g);
@@ -46,13 +49,44 @@ static void kron_row(const fmal_factor *f, fmal_idx index_g, double *v)
     }
     fmal_bcast(&f->ctx, own->sample, sizeof(double) * (size_t) (d + c), owner);
     fmal_kron_rows(own, p);
-    for (int k = 0; k < f->rank; k++)
-        for (int m = 0; m < own->blocks; m++) {
-            double x = own->root[k] * ((own->pick[k] == m) - own->center[m]);
+}
 
-            for (int a = 0; a < d; a++)
-                *v++ = x * h[a];
-        }
+/* Element (k, m) of the fetched sample's R. */
+static double row_element(const kron *own, int k, int m)
+{
+    return own->root[k] * ((own->pick[k] == m) - own->center[m]);
+}
+
+static void kron_row(const fmal_factor *f, fmal_idx index_g, double *v)
+{
+    const kron *own = f->own;
+
+    fetch_sample(f, index_g);
+    for (int k = 0; k < f->rank; k++)
+        for (int m = 0; m < own->blocks; m++)
+            for (int a = 0; a < own->d; a++)
+                *v++ = row_element(own, k, m) * own->sample[a];
+}
+
+/* R x = sum over m < c of (R_m - R_c) x_m for x that sums to zero over classes. */
+static void kron_sample(const fmal_factor *f, fmal_idx index_g, double scale,
+                        fmal_sample *out)
+{
+    const kron *own = f->own;
+    double *left = own->left;
+
+    fetch_sample(f, index_g);
+    for (int k = 0; k < f->rank; k++) {
+        double last = own->zero_sum ? row_element(own, k, own->used) : 0;
+
+        for (int m = 0; m < own->used; m++)
+            *left++ = scale * (row_element(own, k, m) - last);
+    }
+    out->blocks = own->used;
+    out->d = own->d;
+    out->left = own->left;
+    out->h = own->sample;
+    out->work = own->product;
 }
 
 /* ---- Panels ---- */
@@ -147,12 +181,8 @@ static void kron_load(fmal_panel *panel, const double *w, int cols)
 {
     const kron *own = panel->factor->own;
     kron_panel *data = panel->own;
-    size_t all = (size_t) own->blocks * (size_t) own->d;
-    size_t kept = (size_t) own->used * (size_t) own->d;
 
-    for (int j = 0; j < cols; j++)
-        memcpy(data->w + (size_t) j * kept, w + (size_t) j * all,
-               kept * sizeof(double));
+    memcpy(data->w, w, sizeof(double) * (size_t) (cols * own->used) * (size_t) own->d);
 }
 
 /* Rows that pick any class: that of each lane is another. */
@@ -247,6 +277,7 @@ static const fmal_factor_ops kron_ops = {
     .destroy = kron_destroy,
     .gram = fmal_kron_gram,
     .row = kron_row,
+    .sample = kron_sample,
     .panel_open = kron_panel_open,
     .panel_close = kron_panel_close,
     .quadratic = fmal_kron_quadratic,
@@ -275,6 +306,7 @@ static fmal_status kron_create(const fmal_ctx *ctx, const fmal_part *part,
     *own = *given;
     *f = (fmal_factor){ .ops = &kron_ops, .ctx = *ctx, .part = *part, .own = own };
     f->classes = own->zero_sum ? own->c : 1;
+    f->blocks = own->used;
     fmal_kron_sizes(own->likelihood, own->top, own->d, own->c, &f->order, &f->rank);
     st = FMAL_ALLOC(&own->sample, own->d + own->c);
     if (st == FMAL_OK)
@@ -285,6 +317,11 @@ static fmal_status kron_create(const fmal_ctx *ctx, const fmal_part *part,
         st = FMAL_ALLOC(&own->center, own->c + 1);
     if (st == FMAL_OK)
         st = FMAL_ALLOC(&own->work, own->c + 1);
+    if (st == FMAL_OK)
+        st = FMAL_ALLOC(&own->left, f->rank * own->used);
+    if (st == FMAL_OK)
+        st = FMAL_ALLOC(&own->product,
+                        own->used * ((fmal_idx) own->used * own->d + 2 * f->rank));
     if (st != FMAL_OK)
         fmal_factor_destroy(&f);
     else

@@ -25,6 +25,8 @@ typedef struct kron {
     int *pick;        /* [r] */
     double *center;   /* [blocks] */
     double *work;     /* [blocks] */
+    double *left;     /* [r, used]: R of one sample, for leading columns */
+    double *product;  /* [used, used d], of at least 2 r rows: work of a sample */
 } kron;
 
 /* A panel's data. */

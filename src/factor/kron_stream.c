@@ -80,7 +80,7 @@ void fmal_kron_stream_push(fmal_stream *s, int step, const double *wz)
     const kron *own = s->factor->own;
     stream_data *data = s->own;
 
-    fmal_columns_pack(&data->columns, step, wz, (size_t) own->blocks * (size_t) own->d);
+    fmal_columns_pack(&data->columns, step, wz, (size_t) own->used * (size_t) own->d);
 }
 
 /* Rows that pick any class: that of each lane is another. */

@@ -1,46 +1,74 @@
 /*
- * A + sum L R^T without writing A.
+ * A + sum of symmetric low-rank terms without writing A.
  *
  * A greedy step changes the inverse by a matrix of rank r. Writing all of it back would
- * read and write D^2 numbers for D r new ones, so the terms wait beside the base: the
- * product with a vector costs one read of the base and two thin products, and a hundred
- * or so columns are folded in at once by a product that runs at the speed of DGEMM. All
- * of this is local: the terms are replicated, and each rank of the grid folds the
- * elements that it holds.
+ * read and write D^2 numbers for D r new ones, so the terms wait beside the base:
+ * products add what they contribute (lowrank_product.c), and many columns are folded in
+ * at once by a product that runs at the speed of DGEMM. A fold is the dear part of it,
+ * and a matrix that is soon computed afresh never needs one; so terms wait as long as
+ * what they add to the products is little beside their fold.
+ *
+ * All of this is local: the terms are replicated, and each rank of the grid folds the
+ * elements that it holds of the lower triangle.
  */
-#include "fmal/la.h"
+#include "lowrank_impl.h"
 #include "fmal/mem.h"
+#include "scalapack.h"
 
+#include <assert.h>
 #include <cblas.h>
 #include <string.h>
 
-fmal_status fmal_lowrank_create(fmal_dmat *base, int capacity, fmal_lowrank **out)
+static int local_before(int end, int proc, int procs)
+{
+    const int block = FMAL_DMAT_BLOCK, source = 0;
+
+    return proc < 0 ? 0 : numroc_(&end, &block, &proc, &source, &procs);
+}
+
+int fmal_lowrank_rows_before(const fmal_lowrank *m, int end)
+{
+    return local_before(end, m->base->grid->row, m->base->grid->rows);
+}
+
+int fmal_lowrank_cols_before(const fmal_lowrank *m, int end)
+{
+    return local_before(end, m->base->grid->col, m->base->grid->cols);
+}
+
+fmal_status fmal_lowrank_create(fmal_dmat *base, fmal_idx order, int capacity,
+                                int columns, bool pairs, fmal_lowrank **out)
 {
     fmal_lowrank *m = NULL;
-    fmal_idx room = base->grid->inside ? (fmal_idx) capacity * base->n : 0;
+    bool inside = base->grid->inside;
+    fmal_idx room = inside ? capacity * order : 0;
 
+    assert(order <= base->n);
     FMAL_TRY(FMAL_ALLOC(&m, 1));
-    fmal_status st = FMAL_ALLOC(&m->left, room);
-    if (st == FMAL_OK)
-        st = FMAL_ALLOC(&m->right, room);
-    if (st == FMAL_OK)
-        st = FMAL_ALLOC(&m->small, (fmal_idx) capacity * capacity);
-    if (st != FMAL_OK) {
-        fmal_lowrank_destroy(&m);
-        return st;
-    }
     m->base = base;
+    m->order = (int) order;
+    m->rows_l = fmal_lowrank_rows_before(m, m->order);
+    m->cols_l = fmal_lowrank_cols_before(m, m->order);
     m->capacity = capacity;
-    *out = m;
-    return FMAL_OK;
+    m->isa = fmal_isa_detect();
+    fmal_status st = FMAL_ALLOC(&m->w, room);
+    if (st == FMAL_OK && pairs)
+        st = FMAL_ALLOC(&m->z, room);
+    if (st == FMAL_OK)
+        st = FMAL_ALLOC(&m->small, inside ? 2 * FMAL_LOWRANK_CHUNK * columns : 0);
+    if (st != FMAL_OK)
+        fmal_lowrank_destroy(&m);
+    else
+        *out = m;
+    return st;
 }
 
 void fmal_lowrank_destroy(fmal_lowrank **m)
 {
     if (!*m)
         return;
-    fmal_free(&(*m)->left);
-    fmal_free(&(*m)->right);
+    fmal_free(&(*m)->w);
+    fmal_free(&(*m)->z);
     fmal_free(&(*m)->small);
     fmal_free(m);
 }
@@ -50,90 +78,62 @@ void fmal_lowrank_reset(fmal_lowrank *m)
     m->pending = 0;
 }
 
-/* Local rows (or columns) from `at` that are neighbours in the whole matrix too: to the
-   end of the block, or of everything where one process holds the whole extent. */
-static int run_length(int extent_l, int at, int procs)
+/* A tile of the lower triangle: [rows, cols] at `a`, from row i and column j of the
+   whole matrix on. */
+static void fold_tile(fmal_lowrank *m, double *a, int i, int rows, int j, int cols)
 {
-    int run = procs == 1 ? extent_l : FMAL_DMAT_BLOCK - at % FMAL_DMAT_BLOCK;
+    int n = m->order, k = m->pending, ld = m->base->rows_l;
+    const double *z = m->z ? m->z : m->w;
 
-    return extent_l - at < run ? extent_l - at : run;
+    m->flops += (m->z ? 2.0 : 1.0) * (i == j ? 1 : 2) * rows * cols * k;
+    if (i == j && m->z)
+        cblas_dsyr2k(CblasColMajor, CblasLower, CblasNoTrans, rows, k, m->scale,
+                     m->w + i, n, m->z + i, n, 1, a, ld);
+    else if (i == j)
+        cblas_dsyrk(CblasColMajor, CblasLower, CblasNoTrans, rows, k, m->scale,
+                    m->w + i, n, 1, a, ld);
+    else
+        cblas_dgemm(CblasColMajor, CblasNoTrans, CblasTrans, rows, cols, k, m->scale,
+                    m->w + i, n, z + j, n, 1, a, ld);
+    if (i != j && m->z)
+        cblas_dgemm(CblasColMajor, CblasNoTrans, CblasTrans, rows, cols, k, m->scale,
+                    m->z + i, n, m->w + j, n, 1, a, ld);
 }
 
-/* base += left right^T, block column by block column of the local part. */
+/* base += the terms, by tiles: all at once on one rank, else the layout's blocks. */
 static void fold(fmal_lowrank *m)
 {
-    fmal_dmat *base = m->base;
-    int n = base->n;
+    const fmal_grid *grid = m->base->grid;
+    int tile = grid->rows * grid->cols == 1 ? m->order : FMAL_DMAT_BLOCK;
 
-    for (int jl = 0; jl < base->cols_l;
-         jl += run_length(base->cols_l, jl, base->grid->cols)) {
-        int cols = run_length(base->cols_l, jl, base->grid->cols),
-            j = fmal_dmat_col(base, jl);
+    for (int jl = 0; jl < m->cols_l; jl += tile) {
+        int j = fmal_dmat_col(m->base, jl);
+        int cols = m->cols_l - jl < tile ? m->cols_l - jl : tile;
 
-        for (int il = 0; il < base->rows_l;
-             il += run_length(base->rows_l, il, base->grid->rows)) {
-            int rows = run_length(base->rows_l, il, base->grid->rows),
-                i = fmal_dmat_row(base, il);
+        for (int il = fmal_lowrank_rows_before(m, j); il < m->rows_l; il += tile) {
+            int rows = m->rows_l - il < tile ? m->rows_l - il : tile;
 
-            cblas_dgemm(CblasColMajor, CblasNoTrans, CblasTrans, rows, cols, m->pending,
-                        1, m->left + i, n, m->right + j, n, 1,
-                        base->a + (size_t) jl * (size_t) base->rows_l + il,
-                        base->rows_l);
+            fold_tile(m,
+                      m->base->a + (size_t) jl * (size_t) m->base->rows_l + (size_t) il,
+                      fmal_dmat_row(m->base, il), rows, j, cols);
         }
     }
     m->pending = 0;
 }
 
-void fmal_lowrank_add(fmal_lowrank *m, double scale, const double *left,
-                      const double *right, int k)
+void fmal_lowrank_add(fmal_lowrank *m, double scale, const double *w, const double *z,
+                      int k)
 {
+    size_t n = (size_t) m->order, count = (size_t) k * n;
+
+    assert(k <= m->capacity && !m->z == !z);
     if (!m->base->grid->inside)
         return;
-    if (m->pending + k > m->capacity)
+    if (m->pending > 0 && (m->pending + k > m->capacity || scale != m->scale))
         fold(m);
-    size_t n = (size_t) m->base->n, at = (size_t) m->pending * n,
-           count = (size_t) k * n;
-    for (size_t i = 0; i < count; i++)
-        m->left[at + i] = scale * left[i];
-    memcpy(m->right + at, right, count * sizeof(double));
+    m->scale = scale;
+    memcpy(m->w + (size_t) m->pending * n, w, count * sizeof(double));
+    if (z)
+        memcpy(m->z + (size_t) m->pending * n, z, count * sizeof(double));
     m->pending += k;
-}
-
-/* out += the local part of the base times u. */
-static void apply_base(const fmal_dmat *base, const double *u, int k, double *out)
-{
-    int n = base->n;
-
-    for (int jl = 0; jl < base->cols_l;
-         jl += run_length(base->cols_l, jl, base->grid->cols)) {
-        int cols = run_length(base->cols_l, jl, base->grid->cols),
-            j = fmal_dmat_col(base, jl);
-
-        for (int il = 0; il < base->rows_l;
-             il += run_length(base->rows_l, il, base->grid->rows)) {
-            int rows = run_length(base->rows_l, il, base->grid->rows),
-                i = fmal_dmat_row(base, il);
-
-            cblas_dgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, rows, k, cols, 1,
-                        base->a + (size_t) jl * (size_t) base->rows_l + il,
-                        base->rows_l, u + j, n, 1, out + i, n);
-        }
-    }
-}
-
-void fmal_lowrank_apply(const fmal_lowrank *m, const double *u, int k, double *out)
-{
-    const fmal_grid *grid = m->base->grid;
-    int n = m->base->n;
-
-    memset(out, 0, sizeof(double) * (size_t) n * (size_t) k);
-    apply_base(m->base, u, k, out);
-    if (grid->rows * grid->cols > 1)
-        fmal_sum_f64(&grid->ctx, out, (fmal_idx) n * k);
-    if (grid->ctx.rank != 0 || m->pending == 0)
-        return;
-    fmal_gemm(false, true, k, m->pending, n, 1, u, n, m->right, n, 0, m->small,
-              m->pending);
-    fmal_gemm(false, false, k, n, m->pending, 1, m->small, m->pending, m->left, n, 1,
-              out, n);
 }

@@ -9,19 +9,25 @@
  *     Z     = A F W - (sign / 2) W (W^T F W)
  *           = E V^T L^-T - (sign / 2) W (L^-1 B L^-T),   B = V E V^T.
  *
- * The last line needs no product with F: two thin products with A and E are all that a
- * step reads of D x D matrices. The root forms W and Z; everybody gets them.
+ * The last line needs no product with F: A V^T and E V^T are all that a step needs of
+ * D x D matrices, and for V = R (x) h^T these are combinations of A (I (x) h) and
+ * E (I (x) h): each matrix is read once, whatever r is. The root forms W and Z;
+ * everybody gets them. On the way the step learns what it changes tr(M^-1 F) by,
+ * tr((I + sign V A V^T)^-1 B) = tr(L^-1 B L^-T).
  *
  * Where the rows of all factors sum to zero over classes, nothing but lambda I reaches
  * the vectors 1 (x) u: there M^-1 is 1 / lambda, by far its largest part when lambda is
  * small beside |h|^2, and F is 0. That part is taken out of A: it would only bring its
  * rounding errors into A F A and into passes that rely on the sums (without this,
- * scores with lambda = 0.01 and |h|^2 = 6e4 had errors of 1e-6, with it of 4e-12).
+ * scores with lambda = 0.01 and |h|^2 = 6e4 had errors of 1e-6, with it of 4e-12). The
+ * last class block of rows and columns is then minus the sum of the others, and steps
+ * leave it out: A, E, W, Z below are what leads.
  */
 #include "select_impl.h"
 #include "fmal/mem.h"
 
-#include <string.h>
+/* What travels behind W and Z. */
+enum { GAIN, TRACE_G, TRACES };
 
 fmal_status fmal_inverse_create(const fmal_problem *problem,
                                 const fmal_select_options *options, fmal_inverse **out)
@@ -29,7 +35,10 @@ fmal_status fmal_inverse_create(const fmal_problem *problem,
     fmal_inverse *inv = NULL;
     int rows = options->grid_rows, cols = options->grid_cols;
     int r = fmal_factor_rank(problem->factor);
+    int columns = fmal_factor_product_columns(problem->factor);
     fmal_idx order = fmal_factor_order(problem->factor);
+    fmal_idx leading = fmal_factor_leading(problem->factor);
+    int capacity = fmal_pending_columns(leading, r);
     fmal_status st = fmal_agree(problem->ctx, FMAL_ALLOC(&inv, 1));
 
     if (st != FMAL_OK) {
@@ -40,6 +49,7 @@ fmal_status fmal_inverse_create(const fmal_problem *problem,
     inv->r = r;
     inv->classes = fmal_factor_classes(problem->factor);
     inv->order = order;
+    inv->leading = leading;
     if (rows == 0)
         fmal_grid_choose(order, problem->ctx->size, &rows, &cols);
     fmal_grid_init(&inv->grid, problem->ctx, rows, cols);
@@ -49,17 +59,16 @@ fmal_status fmal_inverse_create(const fmal_problem *problem,
     if (st != FMAL_OK)
         goto failed;
 
-    st = FMAL_ALLOC(&inv->v, r * order);
-    if (st == FMAL_OK)
-        st = FMAL_ALLOC(&inv->wz, 2 * r * order);
+    st = FMAL_ALLOC(&inv->wz, 2 * r * leading + TRACES);
     if (st == FMAL_OK)
         st = FMAL_ALLOC(&inv->gs, (fmal_idx) r * r);
     if (st == FMAL_OK)
         st = FMAL_ALLOC(&inv->bs, (fmal_idx) r * r);
     if (st == FMAL_OK)
-        st = fmal_lowrank_create(inv->a, fmal_pending_steps(r) * r, &inv->a_now);
+        st =
+            fmal_lowrank_create(inv->a, leading, capacity, columns, false, &inv->a_now);
     if (st == FMAL_OK)
-        st = fmal_lowrank_create(inv->e, fmal_pending_steps(r) * 2 * r, &inv->e_now);
+        st = fmal_lowrank_create(inv->e, leading, capacity, columns, true, &inv->e_now);
     if ((st = fmal_agree(problem->ctx, st)) != FMAL_OK)
         goto failed;
     *out = inv;
@@ -81,7 +90,6 @@ void fmal_inverse_destroy(fmal_inverse **inv)
     fmal_dmat_destroy(&held->a);
     fmal_dmat_destroy(&held->e);
     fmal_dmat_destroy(&held->work);
-    fmal_free(&held->v);
     fmal_free(&held->wz);
     fmal_free(&held->gs);
     fmal_free(&held->bs);
@@ -115,24 +123,35 @@ static void solve_both(int r, const double *l, double *x)
     fmal_solve_right(r, l, x, r);
 }
 
-/* Root: from wz = [A V^T | E V^T] to [W | Z]; false if L does not exist. */
-static bool make_wz(fmal_inverse *inv, double sign)
+static double trace_of(int r, const double *x)
 {
-    int r = inv->r, n = (int) inv->order;
-    double *w = inv->wz, *z = inv->wz + (size_t) r * (size_t) n;
+    double sum = 0;
 
-    fmal_gemm(false, true, r, r, n, sign, inv->v, n, w, n, 0, inv->gs, r);
-    fmal_gemm(false, true, r, r, n, 1, inv->v, n, z, n, 0, inv->bs, r);
     for (int i = 0; i < r; i++)
-        inv->gs[i * r + i] += 1;
+        sum += x[i * r + i];
+    return sum;
+}
+
+/* Root: from wz = [A V^T | E V^T] to [W | Z] and the traces; false if L does not exist.
+ */
+static bool make_wz(fmal_inverse *inv, const fmal_sample *v, double sign)
+{
+    int r = inv->r, n = (int) inv->leading;
+    double *w = inv->wz, *z = w + (size_t) r * (size_t) n;
+    double *traces = z + (size_t) r * (size_t) n;
+
+    fmal_sample_project(v, w, r, inv->gs);
+    fmal_sample_project(v, z, r, inv->bs);
+    traces[TRACE_G] = trace_of(r, inv->gs);
+    for (int i = 0; i < r; i++)
+        for (int j = 0; j < r; j++)
+            inv->gs[i * r + j] = (i == j) + sign * inv->gs[i * r + j];
     if (!fmal_cholesky(r, inv->gs))
         return false;
     fmal_solve_right(r, inv->gs, w, n);
     fmal_solve_right(r, inv->gs, z, n);
     solve_both(r, inv->gs, inv->bs);
-    inv->gain = 0;
-    for (int i = 0; i < r; i++)
-        inv->gain += inv->bs[i * r + i];
+    traces[GAIN] = trace_of(r, inv->bs);
     /* Rows are columns of Z: Z^T -= (sign / 2) (L^-1 B L^-T) W^T. */
     fmal_gemm(false, false, r, n, r, -sign / 2, inv->bs, r, w, n, 1, z, n);
     return true;
@@ -141,43 +160,41 @@ static bool make_wz(fmal_inverse *inv, double sign)
 fmal_status fmal_inverse_prepare(fmal_inverse *inv, const fmal_factor *factor,
                                  fmal_idx index_g, double scale, double sign)
 {
-    size_t count = (size_t) inv->r * (size_t) inv->order;
-    double *w = inv->wz, *z = inv->wz + count;
+    size_t count = (size_t) inv->r * (size_t) inv->leading;
+    double *w = inv->wz, *z = w + count, *traces = z + count;
+    fmal_sample v;
     fmal_status st = FMAL_OK;
 
     if (inv->prepared == index_g && inv->sign == sign)
         return FMAL_OK;
     inv->prepared = FMAL_IDX_NONE;
     inv->sign = sign;
-    fmal_factor_row(factor, index_g, inv->v);
-    for (size_t i = 0; i < count; i++)
-        inv->v[i] *= scale;
-    fmal_lowrank_apply(inv->a_now, inv->v, inv->r, w);
-    fmal_lowrank_apply(inv->e_now, inv->v, inv->r, z);
-    if (inv->ctx->rank == 0 && !make_wz(inv, sign))
+    fmal_factor_sample(factor, index_g, scale, &v);
+    fmal_sample_multiply(&v, inv->a_now, w);
+    fmal_sample_multiply(&v, inv->e_now, z);
+    if (inv->ctx->rank == 0 && !make_wz(inv, &v, sign))
         st = FMAL_FAIL(FMAL_ERR_NUMERIC,
                        "removing sample %lld leaves information that is not positive "
                        "definite; give a larger --lambda",
                        (long long) index_g);
     FMAL_TRY(fmal_agree_root(inv->ctx, st));
-    fmal_bcast(inv->ctx, inv->wz, 2 * count * sizeof(double), 0);
-    fmal_bcast(inv->ctx, &inv->gain, sizeof inv->gain, 0);
+    fmal_bcast(inv->ctx, inv->wz, (2 * count + TRACES) * sizeof(double), 0);
+    inv->gain = traces[GAIN];
+    inv->trace_g = traces[TRACE_G];
     inv->prepared = index_g;
     return FMAL_OK;
 }
 
 void fmal_inverse_commit(fmal_inverse *inv)
 {
-    double *w = inv->wz, *z = inv->wz + (size_t) inv->r * (size_t) inv->order;
+    double *w = inv->wz, *z = w + (size_t) inv->r * (size_t) inv->leading;
 
-    fmal_lowrank_add(inv->a_now, -inv->sign, w, w, inv->r);
+    fmal_lowrank_add(inv->a_now, -inv->sign, w, NULL, inv->r);
     fmal_lowrank_add(inv->e_now, -inv->sign, w, z, inv->r);
-    fmal_lowrank_add(inv->e_now, -inv->sign, z, w, inv->r);
     inv->prepared = FMAL_IDX_NONE;
 }
 
 double fmal_inverse_step_flops(const fmal_inverse *inv)
 {
-    (void) inv;
-    return 0;
+    return inv->a_now->flops + inv->e_now->flops;
 }

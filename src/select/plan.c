@@ -3,13 +3,21 @@
 #include <inttypes.h>
 #include <math.h>
 
-int fmal_pending_steps(int r)
+/*
+ * A step's share of a fold is 3 r n^2 operations at the speed of DGEMM; waiting columns
+ * cost each step as many n operations as they are, and those are slow. But terms that
+ * wait until the next refresh, which is often less than a hundred steps away, are never
+ * folded. So the larger the order n, the longer they wait. Over a hundred steps, 162
+ * columns were as fast as any number at n = 1152, and at n = 4608 the most, which is
+ * there for memory, took 16 ms a step, 288 columns 22.
+ */
+int fmal_pending_columns(fmal_idx leading, int r)
 {
-    int steps = 192 / r; /* columns enough for a fast product, few enough for memory */
+    enum { LEAST = 64, MOST = 1024 };
+    fmal_idx columns = leading * leading / 8192;
 
-    if (steps < 1)
-        return 1;
-    return steps > 16 ? 16 : steps;
+    columns = columns < LEAST ? LEAST : columns > MOST ? MOST : columns;
+    return columns > r ? (int) columns : r;
 }
 
 static fmal_idx forward_steps(const fmal_select_options *o, fmal_idx candidates)
@@ -22,11 +30,11 @@ static fmal_idx forward_steps(const fmal_select_options *o, fmal_idx candidates)
 /* Bytes of the D x D matrices, their pending terms, and the step's columns. */
 static double matrix_bytes(const fmal_select_plan *p)
 {
-    double r = p->rank, order = (double) p->order,
-           pending = fmal_pending_steps(p->rank);
+    double r = p->rank, order = (double) p->order;
+    double pending = fmal_pending_columns(p->order, p->rank);
     double four = 4 * fmal_dmat_bytes(p->order, p->grid_rows, p->grid_cols);
 
-    return four + 8 * order * r * (3 + 6 * pending) + 8 * 5 * r * pending * r * pending;
+    return four + 8 * order * (3 * pending + 4 * r);
 }
 
 static double least(double a, double b)
@@ -46,7 +54,8 @@ static double candidate_bytes(const fmal_select_plan *p, double candidates, int 
     if (r != used) /* topc: forms of all class pairs, before they become triangles */
         each += 4 * used * (used + 1) + 4 * r;
     double panel = least(cap, 8 * products * used * (used + 1) / 2) +
-                   8 * (2 * m * r * r + d * m + 2 * r * used * (d + m) + 512 * m);
+                   8 * (2 * m * r * r + d * m + 2 * r * used * (d + m) + 512 * m +
+                        used * used * d);
     double sums = least(cap, 8 * pairs * products) + 8 * pairs * (512 + m) +
                   8 * (d * m + 512 * m + 2 * (double) p->order);
 
@@ -80,17 +89,19 @@ static fmal_status choose_grid(fmal_select_plan *p, int ranks)
 
 /*
  * Work of the rank with most: its share of what is done per sample, and, on the grid,
- * of what is done per matrix. Scores fall tenfold a few times in a search.
+ * of what is done per matrix: for `streams` vectors a step multiplies A and E with, and
+ * folds. Scores fall tenfold a few times in a search.
  */
 static double total_flops(const fmal_select_plan *p, double share, double first_values,
-                          double sums, double columns)
+                          double sums, double columns, double streams)
 {
     const double refreshes = 5;
     double grid = p->grid_rows * p->grid_cols, order = (double) p->order, r = p->rank;
     double samples =
         sums + refreshes * 2 * first_values + (double) p->forward * 2 * columns * 2 * r;
-    double matrices = (refreshes + 2) * 5 * order * order * order +
-                      (double) (p->forward + p->backward) * 10 * r * order * order;
+    double matrices =
+        (refreshes + 2) * 5 * order * order * order +
+        (double) (p->forward + p->backward) * (4 * streams + 3 * r) * order * order;
 
     return share * samples + matrices / grid;
 }
@@ -140,7 +151,7 @@ fmal_status fmal_select_plan_make(const fmal_select_options *o, fmal_idx n,
     double blocks = (double) (order / d), used = blocks > 1 ? blocks - 1 : 1;
     double products = (double) d * (d + 1) / 2;
     p.flops = total_flops(&p, share, used * (used + 1) * products,
-                          blocks * (blocks + 1) * products, used * d);
+                          blocks * (blocks + 1) * products, used * d, 1);
     *plan = p;
     return FMAL_OK;
 }
@@ -164,7 +175,7 @@ fmal_status fmal_select_plan_dense(const fmal_select_options *o, fmal_idx n,
     p.bytes = p.bytes_pool + p.bytes_matrices + p.bytes_candidates;
     p.flops =
         total_flops(&p, share, 2.0 * r * (double) order * (double) order,
-                    2.0 * r * (double) order * (double) order, r * (double) order);
+                    2.0 * r * (double) order * (double) order, r * (double) order, r);
     *plan = p;
     return FMAL_OK;
 }

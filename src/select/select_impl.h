@@ -29,8 +29,8 @@ void fmal_cells_destroy(fmal_cells **cells);
 fmal_status fmal_cells_refresh(fmal_cells *cells, const fmal_dmat *a,
                                const fmal_dmat *e, double *flops);
 
-/* G and B after a step: wz [2 r, D] holds the columns of W, then of Z. Not collective.
- */
+/* G and B after a step: wz [2 r, leading] holds the columns of W, then of Z. Not
+   collective. */
 void fmal_cells_update(fmal_cells *cells, double sign, const double *wz);
 
 /* Scores afresh; sign is that of the next step: +1 adding, -1 removing. */
@@ -109,14 +109,16 @@ typedef struct fmal_inverse {
     fmal_grid grid;
     const fmal_ctx *ctx;
     int r, classes;
-    fmal_idx order;
+    fmal_idx order, leading; /* D; columns that steps work with (factor.h) */
     fmal_dmat *f, *a, *e, *work;
     fmal_lowrank *a_now, *e_now;
-    double *v;       /* [r, D]: the step's factor */
-    double *wz;      /* [2 r, D]: columns of W, then of Z */
+    double *wz;      /* [2 r, leading]: columns of W, then of Z; then the traces */
     double *gs, *bs; /* [r, r] */
-    double gain, sign;
-    double beta, ceiling;
+    double sign;     /* of the step that is prepared: +1 adds, -1 removes */
+    double gain;     /* what it changes tr(M^-1 F) by, positive */
+    double trace_g;  /* tr(V A V^T) before it */
+    double beta,
+        ceiling; /* what it may add to bounds on scores, up to where they hold */
     fmal_idx prepared;
 } fmal_inverse;
 
@@ -127,16 +129,16 @@ void fmal_inverse_destroy(fmal_inverse **inv);
 /* A, from M in inv->a, and E. Collective. */
 fmal_status fmal_inverse_refresh(fmal_inverse *inv);
 
-/* The step that adds (sign +1) or removes (-1) scale V_s: W and Z to inv->wz on every
-   rank, and what it changes tr(M^-1 F) by to inv->gain. Nothing if that is prepared
-   already. Collective. */
+/* The step that adds (sign +1) or removes (-1) scale V_s: W and Z to inv->wz, gain and
+   trace_g, on every rank. Nothing if that is prepared already. Collective. */
 fmal_status fmal_inverse_prepare(fmal_inverse *inv, const fmal_factor *factor,
                                  fmal_idx index_g, double scale, double sign);
 
-/* Carry out what was prepared last: A and E change. Not collective. */
+/* Carry out what was prepared last: A and E change, of which only what leads, and of
+   that the lower triangle, is good until the next refresh. Not collective. */
 void fmal_inverse_commit(fmal_inverse *inv);
 
-/* Floating-point operations of this rank in all steps so far. */
+/* Floating-point operations of all steps so far, of this rank. */
 double fmal_inverse_step_flops(const fmal_inverse *inv);
 
 /* A plan without its bytes: all but those follows from order and rank. */
@@ -144,8 +146,8 @@ fmal_status fmal_plan_steps(const fmal_select_options *options, fmal_idx n,
                             fmal_idx labelled, fmal_idx excluded, fmal_idx order,
                             int rank, int ranks, fmal_select_plan *plan);
 
-/* Steps whose low-rank terms wait before they are folded in, for factors of rank r. */
-int fmal_pending_steps(int r);
+/* Columns W that wait before they are folded in, for factors of rank r. */
+int fmal_pending_columns(fmal_idx leading, int r);
 
 /* Lists of this rank's samples, in s->take. */
 void fmal_take_role(fmal_selector *s, fmal_role role);

@@ -387,12 +387,19 @@ static double *columns_of(const setting *q)
     return w;
 }
 
-/* The results of all blocks, [groups, cols, r, LANES]. */
-static double *products_of(fmal_panel *panel, const double *w, int cols, int r)
+/* The results of all blocks, [groups, cols, r, LANES]; w [cols, order]. */
+static double *products_of(fmal_panel *panel, const fmal_factor *f, const double *w,
+                           int cols, int order)
 {
+    int r = fmal_factor_rank(f);
+    fmal_idx leading = fmal_factor_leading(f);
     double *out = zeros(fmal_panel_groups(panel) * cols * r * FMAL_LANES);
+    double *part = zeros(cols * leading);
 
-    fmal_panel_load(panel, w, cols);
+    for (int j = 0; j < cols; j++)
+        memcpy(part + j * leading, w + j * order, sizeof(double) * (size_t) leading);
+    fmal_panel_load(panel, part, cols);
+    fmal_free(&part);
     for (fmal_idx b = 0; b < fmal_panel_blocks(panel); b++)
         fmal_panel_apply(
             panel, b, out + fmal_panel_first_group(panel, b) * cols * r * FMAL_LANES);
@@ -476,8 +483,8 @@ static void test_list(fmal_test *t, const setting *q, list_kind kind, const char
     double *g = forms_of(&t->ctx, panel, q, 1, 1);
     double *spread_g = forms_of(&t->ctx, panel, q, t->ctx.size / wide, wide);
     double *whole_g = forms_of(&alone, all, q, 1, 1);
-    double *out = products_of(panel, w, cols, r),
-           *whole_out = products_of(all, w, cols, r);
+    double *out = products_of(panel, f, w, cols, q->order),
+           *whole_out = products_of(all, whole, w, cols, q->order);
 
     wrong form = form_error(panel, g, q, scale);
     wrong product = product_error(panel, out, q, w, cols, scale);

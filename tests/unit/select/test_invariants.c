@@ -246,6 +246,29 @@ static fmal_status there(fmal_inverse *inv, const fmal_factor *factor, double sc
     return st;
 }
 
+/* Whether the step says of sample index_g what its cell says; nothing on ranks that do
+   not have it. */
+static bool step_agrees(const fmal_inverse *inv, const fmal_cells *cells,
+                        fmal_idx index_g)
+{
+    const fmal_idx *index = fmal_panel_index(cells->panel);
+    int r = cells->r;
+
+    for (fmal_idx i = 0; i < fmal_panel_groups(cells->panel) * FMAL_LANES; i++) {
+        const double *g =
+            cells->g + i / FMAL_LANES * (r * (r + 1) / 2) * FMAL_LANES + i % FMAL_LANES;
+        double trace = 0;
+
+        if (index[i] != index_g)
+            continue;
+        for (int k = 0; k < r; k++)
+            trace += g[k * (k + 3) / 2 * FMAL_LANES];
+        return fmal_test_close(inv->gain, cells->score[i], 1e-12, 0) &&
+               fmal_test_close(inv->trace_g, trace, 1e-12, 0);
+    }
+    return true;
+}
+
 /* A step there and the same step back restore the cells. */
 static void test_there_and_back(fmal_test *t)
 {
@@ -268,6 +291,7 @@ static void test_there_and_back(fmal_test *t)
     fmal_idx n =
         fmal_panel_groups(cells->panel) * cells->r * (cells->r + 1) / 2 * FMAL_LANES;
     double *g = NULL, *b = NULL, moved = 0;
+    bool agrees = true;
     if (FMAL_ALLOC(&g, n) || FMAL_ALLOC(&b, n))
         abort();
     if (n > 0) {
@@ -277,7 +301,9 @@ static void test_there_and_back(fmal_test *t)
     for (int turn = 0; turn < 2 && st == FMAL_OK; turn++) {
         double sign = turn ? -1 : 1;
 
+        fmal_cells_score(cells, sign);
         st = there(inv, share.factor, s->scale, sign);
+        agrees = agrees && step_agrees(inv, cells, 20);
         fmal_cells_update(cells, sign, inv->wz);
         if (turn == 0)
             moved = relative_gap(cells->g, g, n);
@@ -286,6 +312,7 @@ static void test_there_and_back(fmal_test *t)
     fmal_max_f64(&t->ctx, &moved, 1);
     fmal_test_ok(t, st == FMAL_OK && moved > 1e-3 && gap < 1e-13,
                  "a step there moves by %.1e, and back leaves %.1e", moved, gap);
+    fmal_test_ok(t, agrees && inv->gain > 0, "a step knows its score, %.6g", inv->gain);
     /* What is not contained cannot be removed. */
     for (int turn = 0; turn < 8 && st == FMAL_OK; turn++)
         st = there(inv, share.factor, s->scale, -1);

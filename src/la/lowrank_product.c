@@ -1,0 +1,203 @@
+/*
+ * Products of a symmetric matrix and its waiting terms.
+ *
+ * Only the lower triangle of the base is read, in strips of columns: a strip's diagonal
+ * part is a small symmetric matrix, and each element below stands for its mirror image
+ * too. With one vector, and with I (x) h, which is one vector as far as the base is
+ * concerned, nothing is left to the product but to stream that triangle from memory.
+ *
+ * Columns of I (x) h differ in the block that an element belongs to. So the same loop
+ * serves both: strips and runs of rows stay within a block, and the block says to which
+ * column of the result something is added. A product with whole columns has one block.
+ */
+#include "lowrank_impl.h"
+
+#include <cblas.h>
+#include <string.h>
+
+typedef void both_kernel(int rows, int cols, const double *a, int ld,
+                         const double *right, const double *left, double *y, double *z);
+
+static both_kernel *both_for(fmal_isa isa)
+{
+    switch (isa) {
+#ifdef FMAL_X86_ISA
+    case FMAL_ISA_AVX512:
+        return fmal_lowrank_both_avx512;
+    case FMAL_ISA_AVX2:
+        return fmal_lowrank_both_avx2;
+#endif
+    default:
+        return fmal_lowrank_both_plain;
+    }
+}
+
+/* out [order / d k, order] = m (I (x) u^T), u [k, d]. */
+typedef struct product {
+    fmal_lowrank *m;
+    both_kernel *both;
+    const double *u;
+    int k, d;
+    double *out;
+} product;
+
+static int least(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* What the elements of column j, and those that follow in its block, are multiplied
+   by. */
+static const double *factor_at(const product *p, int j)
+{
+    return p->u + j % p->d;
+}
+
+/* Where their products go from row i on. */
+static double *result_at(const product *p, int i, int j)
+{
+    return p->out + (size_t) (j / p->d * p->k) * (size_t) p->m->order + (size_t) i;
+}
+
+static void multiply_both_columns(const product *p, const double *a, int i, int rows,
+                                  int j, int cols)
+{
+    int n = p->m->order, ld = p->m->base->rows_l;
+
+    cblas_dgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, rows, p->k, cols, 1, a, ld,
+                factor_at(p, j), p->d, 1, result_at(p, i, j), n);
+    cblas_dgemm(CblasColMajor, CblasTrans, CblasNoTrans, cols, p->k, rows, 1, a, ld,
+                factor_at(p, i), p->d, 1, result_at(p, j, i), n);
+}
+
+/* Columns from local column jl on, in local rows from il on, all below the diagonal. */
+static void multiply_below(const product *p, int il, int jl, int cols)
+{
+    enum { TALLEST = 512 }; /* with a strip's columns, half of an L2 cache */
+    const fmal_dmat *base = p->m->base;
+    int j = fmal_dmat_col(base, jl);
+
+    while (il < p->m->rows_l) {
+        int i = fmal_dmat_row(base, il), rows = least(p->m->rows_l - il, TALLEST);
+        const double *a = base->a + (size_t) jl * (size_t) base->rows_l + (size_t) il;
+
+        rows = least(rows, p->d - i % p->d);
+        if (base->grid->rows > 1)
+            rows = least(rows, FMAL_DMAT_BLOCK - i % FMAL_DMAT_BLOCK);
+        if (p->k == 1)
+            p->both(rows, cols, a, base->rows_l, factor_at(p, j), factor_at(p, i),
+                    result_at(p, i, j), result_at(p, j, i));
+        else
+            multiply_both_columns(p, a, i, rows, j, cols);
+        p->m->flops += 4.0 * rows * cols * p->k;
+        il += rows;
+    }
+}
+
+static void multiply_diagonal(const product *p, int il, int jl, int cols)
+{
+    const fmal_dmat *base = p->m->base;
+    int n = p->m->order, j = fmal_dmat_col(base, jl), ld = base->rows_l;
+    const double *a = base->a + (size_t) jl * (size_t) ld + (size_t) il;
+    const double *u = factor_at(p, j);
+    double *out = result_at(p, j, j);
+
+    if (p->k == 1)
+        cblas_dsymv(CblasColMajor, CblasLower, cols, 1, a, ld, u, 1, 1, out, 1);
+    else
+        cblas_dsymm(CblasColMajor, CblasLeft, CblasLower, cols, p->k, 1, a, ld, u, p->d,
+                    1, out, n);
+    p->m->flops += 2.0 * cols * cols * p->k;
+}
+
+/* out += the local part of the base, by strips of columns that lie in one block of the
+   layout and one of the factor. */
+static void multiply_base(const product *p)
+{
+    const fmal_lowrank *m = p->m;
+
+    for (int jl = 0, cols; jl < m->cols_l; jl += cols) {
+        int j = fmal_dmat_col(m->base, jl);
+
+        cols = least(FMAL_DMAT_BLOCK - j % FMAL_DMAT_BLOCK, p->d - j % p->d);
+        cols = least(cols, m->order - j);
+        int above = fmal_lowrank_rows_before(m, j);
+        int below = fmal_lowrank_rows_before(m, j + cols);
+        if (below > above)
+            multiply_diagonal(p, above, jl, cols);
+        /* One vector: a few columns from top to bottom, as they lie in memory. */
+        int step = p->k == 1 ? 4 : cols;
+        for (int at = 0; at < cols; at += step)
+            multiply_below(p, below, jl + at, least(step, cols - at));
+    }
+}
+
+/* s [count, columns] = the waiting columns `from`, [count, order], times I (x) u^T. */
+static void coefficients(const product *p, const double *from, int count, double *s)
+{
+    int rows = count * (p->m->order / p->d);
+
+    if (p->k == 1)
+        cblas_dgemv(CblasRowMajor, CblasNoTrans, rows, p->d, 1, from, p->d, p->u, 1, 0,
+                    s, 1);
+    else
+        fmal_gemm(false, true, rows, p->k, p->d, 1, from, p->d, p->u, p->d, 0, s, p->k);
+}
+
+/* out += `count` of the waiting terms from number `first` on. */
+static void multiply_terms(const product *p, int first, int count)
+{
+    fmal_lowrank *m = p->m;
+    int n = m->order, columns = n / p->d * p->k;
+    const double *w = m->w + (size_t) first * (size_t) n;
+    double *s = m->small, *t = s + (size_t) count * (size_t) columns;
+
+    coefficients(p, w, count, s);
+    m->flops += 2.0 * count * n * (p->k + columns) * (m->z ? 2 : 1);
+    if (!m->z) {
+        fmal_gemm(true, false, columns, n, count, m->scale, s, columns, w, n, 1, p->out,
+                  n);
+        return;
+    }
+    const double *z = m->z + (size_t) first * (size_t) n;
+    coefficients(p, z, count, t);
+    fmal_gemm(true, false, columns, n, count, m->scale, t, columns, w, n, 1, p->out, n);
+    fmal_gemm(true, false, columns, n, count, m->scale, s, columns, z, n, 1, p->out, n);
+}
+
+/* The ranks of the grid share the terms out. */
+static void multiply_pending(const product *p)
+{
+    const fmal_lowrank *m = p->m;
+    const fmal_grid *grid = m->base->grid;
+    int ranks = grid->rows * grid->cols, place = grid->row * grid->cols + grid->col;
+
+    if (!grid->inside)
+        return;
+    int first = (int) ((fmal_idx) m->pending * place / ranks);
+    int end = (int) ((fmal_idx) m->pending * (place + 1) / ranks);
+    for (; first < end; first += FMAL_LOWRANK_CHUNK)
+        multiply_terms(p, first, least(end - first, FMAL_LOWRANK_CHUNK));
+}
+
+static void multiply(const product *p)
+{
+    const fmal_grid *grid = p->m->base->grid;
+    fmal_idx count = (fmal_idx) (p->m->order / p->d) * p->k * p->m->order;
+
+    memset(p->out, 0, sizeof(double) * (size_t) count);
+    multiply_base(p);
+    multiply_pending(p);
+    if (grid->rows * grid->cols > 1)
+        fmal_sum_f64(&grid->ctx, p->out, count);
+}
+
+void fmal_lowrank_apply(fmal_lowrank *m, const double *u, int k, double *out)
+{
+    multiply(&(product){ m, both_for(m->isa), u, k, m->order, out });
+}
+
+void fmal_lowrank_apply_blocks(fmal_lowrank *m, const double *h, int d, double *out)
+{
+    multiply(&(product){ m, both_for(m->isa), h, 1, d, out });
+}
