@@ -4,10 +4,10 @@
 #include <math.h>
 
 /*
- * A step's share of a fold is 3 r n^2 operations at the speed of DGEMM; waiting columns
- * cost each step as many n operations as they are, and those are slow. But terms that
- * wait until the next refresh, which is often less than a hundred steps away, are never
- * folded. So the larger the order n, the longer they wait. Over a hundred steps, 162
+ * A step's share of a fold is 3 r n^2 operations at the speed of DGEMM; w columns that
+ * wait cost it 6 w n for each class, and those are slow. But terms that wait until the
+ * next refresh, which is often less than a hundred steps away, are never folded. So the
+ * larger the order n, the longer they wait. Over a hundred steps, 162
  * columns were as fast as any number at n = 1152, and at n = 4608 the most, which is
  * there for memory, took 16 ms a step, 288 columns 22.
  */
