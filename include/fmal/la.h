@@ -215,6 +215,10 @@ bool fmal_cholesky(int n, double *a);
    columns of X; L lower [r, r] row-major. Not collective. */
 void fmal_solve_right(int r, const double *l, double *x, int n);
 
+/** The largest real part of the eigenvalues of a [n, n], which is overwritten; NaN if
+   they are not found. work [5 n]. Not collective. */
+double fmal_largest_eigenvalue(int n, double *a, double *work);
+
 /** Let BLAS use one thread on this rank from now on: ranks are the parallelism. */
 void fmal_blas_one_thread(void);
 

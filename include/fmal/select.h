@@ -140,6 +140,7 @@ const fmal_select_state *fmal_selector_state(const fmal_selector *s);
 typedef struct fmal_select_log {
     fmal_idx refreshes;
     fmal_idx rescored; /* candidates scored again in double precision */
+    double scored;     /* candidates scored in single precision, over all steps */
     double margin;     /* the smallest relative lead that decided in single precision */
     double error;      /* the largest relative error of such a score that was seen */
 } fmal_select_log;

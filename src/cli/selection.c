@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const labelled_names[] = { "mean", "sum", NULL };
@@ -83,6 +84,15 @@ const fmal_opt selection_table[] = {
       .help =
           "of passes over candidates: single precision with decisions as in double, "
           "or double" },
+    { .name = "lazy",
+      .type = FMAL_OPT_STRING,
+      .offset = AT(lazy),
+      .def = "auto",
+      .arg = "HOW",
+      .identity = true,
+      .help =
+          "score only candidates that may be the best: exact (proven), off, auto, or "
+          "a slack of 1 or more (not proven)" },
     { .name = "grid",
       .type = FMAL_OPT_STRING,
       .offset = AT(grid),
@@ -152,6 +162,28 @@ static fmal_status parse_grid(const char *text, int *rows, int *cols)
     return FMAL_OK;
 }
 
+/* "exact", "off", "auto" or a number; auto is exact for the strategies that it speeds
+   up. */
+static fmal_status parse_lazy(const char *text, const fmal_strategy *strategy,
+                              fmal_select_options *s)
+{
+    char *end;
+
+    s->lazy = strcmp(text, "off") != 0;
+    if (strcmp(text, "auto") == 0)
+        s->lazy = strategy->searches && strategy->likelihood == FMAL_LIKELIHOOD_BINARY;
+    if (strcmp(text, "off") == 0 || strcmp(text, "exact") == 0 ||
+        strcmp(text, "auto") == 0)
+        return FMAL_OK;
+    s->slack = strtod(text, &end);
+    if (end == text || *end || !(s->slack >= 1 && s->slack <= 1e6))
+        return FMAL_FAIL(FMAL_ERR_USAGE,
+                         "--lazy: '%s' is neither exact, off, auto nor a slack of 1 to "
+                         "1e6",
+                         text);
+    return FMAL_OK;
+}
+
 fmal_status selection_map(const fmal_opts *opts, const selection_options *o,
                           fmal_select_options *out)
 {
@@ -168,6 +200,15 @@ fmal_status selection_map(const fmal_opts *opts, const selection_options *o,
 
     FMAL_TRY(check_honoured(opts, o));
     FMAL_TRY(parse_grid(o->grid, &s.grid_rows, &s.grid_cols));
+    FMAL_TRY(parse_lazy(o->lazy, selection_strategy(o), &s));
+    if (s.double_precision || s.top) {
+        if (s.lazy && strcmp(o->lazy, "auto") != 0)
+            return FMAL_FAIL(
+                FMAL_ERR_USAGE,
+                "--lazy %s: %s scores every candidate; leave one of them out", o->lazy,
+                s.top ? "--select top" : "--precision double");
+        s.lazy = false;
+    }
     *out = s;
     return FMAL_OK;
 }

@@ -12,7 +12,7 @@
 #include "fmal/strategy.h"
 
 typedef struct selection_options {
-    char *grid;
+    char *grid, *lazy;
     int strategy, labelled_fisher, select, precision;
     int64_t batch, topc, seed;
     double lambda, oversample;

@@ -1,5 +1,6 @@
-/* BLACS, PBLAS and ScaLAPACK ship no C headers: what we call of them. Every argument of
-   the Fortran routines is passed by address; matrices are described by nine integers.
+/* BLACS, PBLAS and ScaLAPACK ship no C headers, and LAPACK's comes with a library of
+   its own: what we call of them. Every argument of the Fortran routines is passed by
+   address; matrices are described by nine integers.
  */
 #ifndef FMAL_SCALAPACK_H
 #define FMAL_SCALAPACK_H
@@ -29,5 +30,8 @@ void pdsymm_(const char *side, const char *uplo, const int *m, const int *n,
 void pdtran_(const int *m, const int *n, const double *alpha, const double *a,
              const int *ia, const int *ja, const int *desca, const double *beta,
              double *c, const int *ic, const int *jc, const int *descc);
+void dgeev_(const char *jobvl, const char *jobvr, const int *n, double *a,
+            const int *lda, double *wr, double *wi, double *vl, const int *ldvl,
+            double *vr, const int *ldvr, double *work, const int *lwork, int *info);
 
 #endif

@@ -1,5 +1,7 @@
 #include "fmal/la.h"
 
+#include "scalapack.h"
+
 #include <cblas.h>
 #include <math.h>
 
@@ -39,6 +41,19 @@ void fmal_solve_right(int r, const double *l, double *x, int n)
 {
     cblas_dtrsm(CblasRowMajor, CblasLeft, CblasLower, CblasNoTrans, CblasNonUnit, r, n,
                 1, l, r, x, n);
+}
+
+double fmal_largest_eigenvalue(int n, double *a, double *work)
+{
+    const int one = 1, room = 3 * n;
+    double *real = work, *imaginary = work + n, largest = -INFINITY, none;
+    int info = 0;
+
+    dgeev_("N", "N", &n, a, &n, real, imaginary, &none, &one, &none, &one, work + 2 * n,
+           &room, &info);
+    for (int i = 0; i < n; i++)
+        largest = real[i] > largest ? real[i] : largest;
+    return info == 0 && isfinite(largest) ? largest : NAN;
 }
 
 void fmal_blas_one_thread(void)

@@ -46,11 +46,22 @@ static double refresh_flops(const fmal_inverse *inv)
                             : 0;
 }
 
+/* End the scan; how much it did goes to the log. */
+static void end_scan(fmal_selector *s)
+{
+    fmal_scan *scan = s->full->scan;
+
+    if (scan)
+        s->log.scored += scan->brought * FMAL_STREAM_LANES;
+    fmal_scan_destroy(&s->full->scan);
+}
+
 static fmal_status full_measure(fmal_selector *s, double *objective)
 {
     fmal_inverse *inv = s->full->inverse;
     double flops = refresh_flops(inv) / 5; /* the inverse alone */
 
+    end_scan(s);
     fmal_phase_begin(s->phases, FMAL_PHASE_REFRESH);
     fmal_status st = build_information(s, &flops);
     if (st == FMAL_OK)
@@ -153,7 +164,7 @@ static fmal_status refresh_samples(fmal_selector *s, double *flops)
     if (single_decides(s->full->scan))
         return FMAL_OK;
     fmal_log(FMAL_LOG_STAT, "precision", "double: tr_G=%.3g", s->full->scan->most);
-    fmal_scan_destroy(&s->full->scan);
+    end_scan(s);
     return refresh_cells(s, flops);
 }
 
@@ -177,7 +188,7 @@ static fmal_status full_gather(fmal_selector *s)
     fmal_full *full = s->full;
 
     fmal_cells_destroy(&full->cells);
-    fmal_scan_destroy(&full->scan);
+    end_scan(s);
     full->n = 0;
     for (fmal_idx i = 0; i < part->count; i++)
         if (s->take[i])
@@ -391,7 +402,7 @@ static fmal_status full_update(fmal_selector *s, fmal_idx index_g)
     fmal_phase_begin(s->phases, FMAL_PHASE_STEP);
     if (s->full->scan) {
         fmal_scan_drop(s->full->scan, index_g);
-        fmal_scan_push(s->full->scan, inv->wz, inv->beta, inv->ceiling);
+        st = fmal_scan_push(s->full->scan, inv->wz, inv->beta, inv->ceiling);
         s->full->last_gain = inv->gain;
     } else {
         fmal_cells_update(s->full->cells, sign, inv->wz);
@@ -399,7 +410,7 @@ static fmal_status full_update(fmal_selector *s, fmal_idx index_g)
         fmal_cells_score(s->full->cells, sign);
     }
     fmal_phase_end(s->phases, 0, 0);
-    return FMAL_OK;
+    return s->options.lazy ? fmal_agree(s->problem.ctx, st) : st;
 }
 
 /* ---- Life ---- */

@@ -65,6 +65,10 @@ fmal_status fmal_inverse_create(const fmal_problem *problem,
     if (st == FMAL_OK)
         st = FMAL_ALLOC(&inv->bs, (fmal_idx) r * r);
     if (st == FMAL_OK)
+        st = FMAL_ALLOC(&inv->omega, (fmal_idx) r * r);
+    if (st == FMAL_OK && options->lazy)
+        st = fmal_growth_create(inv, &inv->growth);
+    if (st == FMAL_OK)
         st =
             fmal_lowrank_create(inv->a, leading, capacity, columns, false, &inv->a_now);
     if (st == FMAL_OK)
@@ -93,6 +97,8 @@ void fmal_inverse_destroy(fmal_inverse **inv)
     fmal_free(&held->wz);
     fmal_free(&held->gs);
     fmal_free(&held->bs);
+    fmal_free(&held->omega);
+    fmal_growth_destroy(&held->growth);
     fmal_grid_clear(&held->grid);
     fmal_free(inv);
 }
@@ -144,10 +150,13 @@ static bool make_wz(fmal_inverse *inv, const fmal_sample *v, double sign)
     fmal_sample_project(v, z, r, inv->bs);
     traces[TRACE_G] = trace_of(r, inv->gs);
     for (int i = 0; i < r; i++)
-        for (int j = 0; j < r; j++)
+        for (int j = 0; j < r; j++) {
+            inv->omega[i * r + j] = inv->gs[i * r + j];
             inv->gs[i * r + j] = (i == j) + sign * inv->gs[i * r + j];
+        }
     if (!fmal_cholesky(r, inv->gs))
         return false;
+    solve_both(r, inv->gs, inv->omega);
     fmal_solve_right(r, inv->gs, w, n);
     fmal_solve_right(r, inv->gs, z, n);
     solve_both(r, inv->gs, inv->bs);
@@ -155,6 +164,21 @@ static bool make_wz(fmal_inverse *inv, const fmal_sample *v, double sign)
     /* Rows are columns of Z: Z^T -= (sign / 2) (L^-1 B L^-T) W^T. */
     fmal_gemm(false, false, r, n, r, -sign / 2, inv->bs, r, w, n, 1, z, n);
     return true;
+}
+
+/* What the step that is prepared may add to scores, on every rank. */
+static void find_growth(fmal_inverse *inv)
+{
+    const double *z = inv->wz + (size_t) inv->r * (size_t) inv->leading;
+    double both[2] = { 0, 0 };
+
+    fmal_growth_multiply(inv->growth, inv->wz);
+    if (inv->ctx->rank == 0)
+        both[0] =
+            fmal_growth_beta(inv->growth, inv->omega, inv->bs, z, inv->gain, &both[1]);
+    fmal_bcast(inv->ctx, both, sizeof both, 0);
+    inv->beta = both[0];
+    inv->ceiling = both[1];
 }
 
 fmal_status fmal_inverse_prepare(fmal_inverse *inv, const fmal_factor *factor,
@@ -181,6 +205,8 @@ fmal_status fmal_inverse_prepare(fmal_inverse *inv, const fmal_factor *factor,
     fmal_bcast(inv->ctx, inv->wz, (2 * count + TRACES) * sizeof(double), 0);
     inv->gain = traces[GAIN];
     inv->trace_g = traces[TRACE_G];
+    if (inv->growth)
+        find_growth(inv);
     inv->prepared = index_g;
     return FMAL_OK;
 }

@@ -11,6 +11,7 @@
 #include "fmal/mem.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { LANES = FMAL_STREAM_LANES };
@@ -241,6 +242,91 @@ static fmal_status refresh_batch(fmal_scan *scan, fmal_idx begin, fmal_idx end,
     return st;
 }
 
+/* ---- Order ---- */
+
+typedef struct {
+    float score;
+    fmal_idx i; /* of scan->samples */
+} place;
+
+static int by_score(const void *a, const void *b)
+{
+    const place *x = a, *y = b;
+
+    if (x->score != y->score)
+        return x->score > y->score ? -1 : 1;
+    return (x->i > y->i) - (x->i < y->i);
+}
+
+/* *x [tiles, count, LANES] in the order of places. */
+static fmal_status reorder(const fmal_scan *scan, const place *places, size_t count,
+                           float **x)
+{
+    float *to = NULL;
+
+    FMAL_TRY(FMAL_ALLOC(&to, scan->tiles * LANES * (fmal_idx) count));
+    for (fmal_idx slot = 0; slot < scan->n; slot++) {
+        fmal_idx was = scan->slot[places[slot].i];
+        const float *from =
+            *x + (size_t) (was / LANES) * count * LANES + (size_t) (was % LANES);
+        float *at =
+            to + (size_t) (slot / LANES) * count * LANES + (size_t) (slot % LANES);
+
+        for (size_t e = 0; e < count; e++)
+            at[e * LANES] = from[e * LANES];
+    }
+    fmal_free(x);
+    *x = to;
+    return FMAL_OK;
+}
+
+/* Pack the samples anew, in the order of places. */
+static fmal_status repack(fmal_scan *scan, const place *places)
+{
+    fmal_idx *samples = NULL;
+    fmal_status st = FMAL_ALLOC(&samples, scan->n);
+
+    fmal_stream_destroy(&scan->stream); /* first: there is room for one */
+    for (fmal_idx slot = 0; slot < scan->n && st == FMAL_OK; slot++)
+        samples[slot] = scan->samples[places[slot].i];
+    if (st == FMAL_OK)
+        st = fmal_stream_create(scan->problem->factor, samples, scan->n, scan->scale,
+                                false, &scan->stream);
+    fmal_free(&samples);
+    return st;
+}
+
+/*
+ * Samples in the order of their scores, so that those that may be the best sit together
+ * in few tiles. All tiles are up to date; what a sample's numbers are does not change.
+ */
+static fmal_status sort_samples(fmal_scan *scan)
+{
+    size_t count = triangle(scan) / LANES;
+    place *places = NULL;
+    fmal_status st = FMAL_ALLOC(&places, scan->n);
+
+    for (fmal_idx i = 0; i < scan->n && st == FMAL_OK; i++)
+        places[i] = (place){ scan->score[scan->slot[i]], i };
+    if (st == FMAL_OK) {
+        qsort(places, (size_t) scan->n, sizeof *places, by_score);
+        st = repack(scan, places);
+    }
+    if (st == FMAL_OK)
+        st = reorder(scan, places, count, &scan->g);
+    if (st == FMAL_OK)
+        st = reorder(scan, places, count, &scan->b);
+    for (fmal_idx slot = 0; slot < scan->tiles * LANES && st == FMAL_OK; slot++) {
+        scan->out[slot] = slot >= scan->n || places[slot].score == -INFINITY;
+        if (slot < scan->n)
+            scan->slot[places[slot].i] = slot;
+    }
+    for (fmal_idx tile = 0; tile < scan->tiles && st == FMAL_OK; tile++)
+        score_tile(scan, tile);
+    fmal_free(&places);
+    return st;
+}
+
 fmal_status fmal_scan_refresh(fmal_scan *scan, const fmal_dmat *a, const fmal_dmat *e,
                               double *flops)
 {
@@ -263,7 +349,9 @@ fmal_status fmal_scan_refresh(fmal_scan *scan, const fmal_dmat *a, const fmal_dm
     forget_steps(scan);
     for (fmal_idx tile = 0; tile < scan->tiles && st == FMAL_OK; tile++)
         score_tile(scan, tile);
-    return st;
+    if (st == FMAL_OK && scan->lazy)
+        st = sort_samples(scan);
+    return fmal_agree(scan->problem->ctx, st);
 }
 
 /* ---- Which tiles can wait ---- */
@@ -353,16 +441,20 @@ static void bring_above(fmal_scan *scan, double bar, double keep)
     }
 }
 
-void fmal_scan_push(fmal_scan *scan, const double *wz, double beta, double ceiling)
+fmal_status fmal_scan_push(fmal_scan *scan, const double *wz, double beta,
+                           double ceiling)
 {
     if (fmal_stream_steps(scan->stream) == fmal_stream_capacity(scan->stream)) {
         bring_above(scan, -INFINITY, 0);
+        if (scan->lazy)
+            FMAL_TRY(sort_samples(scan));
         forget_steps(scan);
     }
     int step = fmal_stream_steps(scan->stream);
     fmal_stream_push(scan->stream, wz);
     scan->beta[step + 1] = scan->beta[step] + beta;
     scan->ceiling = ceiling < scan->ceiling ? ceiling : scan->ceiling;
+    return FMAL_OK;
 }
 
 void fmal_scan_drop(fmal_scan *scan, fmal_idx index_g)

@@ -79,7 +79,8 @@ fmal_status fmal_scan_refresh(fmal_scan *scan, const fmal_dmat *a, const fmal_dm
 
 /* Keep a step's W and Z; beta and ceiling: what it does to bounds, if lazy. Not
    collective. */
-void fmal_scan_push(fmal_scan *scan, const double *wz, double beta, double ceiling);
+fmal_status fmal_scan_push(fmal_scan *scan, const double *wz, double beta,
+                           double ceiling);
 
 /* As fmal_cells_drop. */
 void fmal_scan_drop(fmal_scan *scan, fmal_idx index_g);
@@ -112,14 +113,14 @@ typedef struct fmal_inverse {
     fmal_idx order, leading; /* D; columns that steps work with (factor.h) */
     fmal_dmat *f, *a, *e, *work;
     fmal_lowrank *a_now, *e_now;
-    double *wz;      /* [2 r, leading]: columns of W, then of Z; then the traces */
-    double *gs, *bs; /* [r, r] */
-    double sign;     /* of the step that is prepared: +1 adds, -1 removes */
-    double gain;     /* what it changes tr(M^-1 F) by, positive */
-    double trace_g;  /* tr(V A V^T) before it */
-    double beta,
-        ceiling; /* what it may add to bounds on scores, up to where they hold */
-    fmal_idx prepared;
+    double *wz; /* [2 r, leading]: columns of W, then of Z; then the traces */
+    double *gs, *bs, *omega;    /* [r, r] */
+    double sign;                /* of the step that is prepared: +1 adds, -1 removes */
+    double gain;                /* what it changes tr(M^-1 F) by, positive */
+    double trace_g;             /* tr(V A V^T) before it */
+    struct fmal_growth *growth; /* if lazy */
+    double beta, ceiling;       /* what it may add to scores, and where bounds end */
+    fmal_idx prepared;          /* the sample, or FMAL_IDX_NONE */
 } fmal_inverse;
 
 fmal_status fmal_inverse_create(const fmal_problem *problem,
@@ -140,6 +141,26 @@ void fmal_inverse_commit(fmal_inverse *inv);
 
 /* Floating-point operations of all steps so far, of this rank. */
 double fmal_inverse_step_flops(const fmal_inverse *inv);
+
+/* What a step may add to scores (growth.c). */
+typedef struct fmal_growth {
+    int r, classes, order;
+    fmal_lowrank *f;
+    double *w, *fw; /* [r, order] */
+    double *small;
+} fmal_growth;
+
+/* Not collective. */
+fmal_status fmal_growth_create(const fmal_inverse *inv, fmal_growth **out);
+void fmal_growth_destroy(fmal_growth **growth);
+
+/* Keep F W, on the root. Collective over the grid's ctx. w [r, order] */
+void fmal_growth_multiply(fmal_growth *g, const double *w);
+
+/* Beta of the step whose F W is kept, and up to what score bounds with it hold; root.
+   omega: L^-1 G L^-T, k: L^-1 B L^-T, both [r, r]; z [r, order]: Z of the step. */
+double fmal_growth_beta(fmal_growth *g, const double *omega, const double *k,
+                        const double *z, double gain, double *ceiling);
 
 /* A plan without its bytes: all but those follows from order and rank. */
 fmal_status fmal_plan_steps(const fmal_select_options *options, fmal_idx n,
@@ -173,7 +194,8 @@ typedef struct fmal_engine {
        were chosen in this direction are out. */
     fmal_status (*refresh)(fmal_selector *s);
 
-    /* tr(M^-1 F): after a refresh, before the next step; and afresh. */
+    /* tr(M^-1 F): after a refresh, before the next step; and afresh, when all steps are
+       done. */
     double (*trace)(fmal_selector *s);
     fmal_status (*measure)(fmal_selector *s, double *objective);
 

@@ -427,6 +427,7 @@ fmal_status fmal_selector_finish(fmal_selector *s, fmal_selection *out)
             sel.score[sel.n++] = state->gain[i];
         }
     sel.log = s->log;
+    fmal_sum_f64(s->problem.ctx, &sel.log.scored, 1);
     *out = sel;
     return FMAL_OK;
 }

@@ -1,8 +1,11 @@
 /* Strategies that are a greedy search by Fisher information (select.h). */
 #include "strategy_impl.h"
+#include "fmal/log.h"
 #include "fmal/mem.h"
 #include "fmal/point.h"
 
+#include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 /* Whether the root's clock, or the count of steps, says to save. */
@@ -72,6 +75,25 @@ static fmal_status search(const fmal_query *q, fmal_selector *s)
     return st;
 }
 
+/* How the steps of a search were decided. */
+static void log_decisions(const fmal_query *q, const fmal_selection *sel)
+{
+    const fmal_select_log *l = &sel->log;
+    int64_t roles[3] = { 0 };
+    char margin[32] = "-";
+
+    for (fmal_idx i = 0; i < q->part->count; i++)
+        roles[q->role[i]]++;
+    fmal_sum_i64(q->ctx, roles, 3);
+    if (isfinite(l->margin))
+        snprintf(margin, sizeof margin, "%.2g", l->margin);
+    double scored = l->scored / (double) roles[FMAL_CANDIDATE] / (double) sel->forward;
+    fmal_log(FMAL_LOG_INFO, "decisions",
+             "refreshes=%" PRId64 " scored_a_step=%.3g%% rescored=%" PRId64
+             " smallest_margin=%s largest_error=%.2g",
+             l->refreshes, 100 * scored, l->rescored, margin, l->error);
+}
+
 static fmal_status run_search(const fmal_query *q, const fmal_factor *factor,
                               fmal_batch *out)
 {
@@ -90,6 +112,8 @@ static fmal_status run_search(const fmal_query *q, const fmal_factor *factor,
     if (st == FMAL_OK)
         st = fmal_selector_finish(s, &sel);
     fmal_selector_destroy(&s);
+    if (st == FMAL_OK && !q->options.top)
+        log_decisions(q, &sel);
     if (st == FMAL_OK)
         *out = (fmal_batch){ .n = sel.n,
                              .index = sel.index,
@@ -143,10 +167,10 @@ static fmal_status pick_binary(const fmal_query *q, fmal_batch *out)
 
 static const char *const bait_options[] = { "lambda", "oversample", "labelled-fisher",
                                             "grid",   "select",     "precision",
-                                            NULL };
+                                            "lazy",   NULL };
 static const char *const topc_options[] = { "lambda", "oversample", "labelled-fisher",
                                             "grid",   "select",     "precision",
-                                            "topc",   NULL };
+                                            "lazy",   "topc",       NULL };
 
 const fmal_strategy fmal_strategy_bait = {
     .name = "bait",
