@@ -216,10 +216,10 @@ static fmal_status select_batch(job *j)
     bool found = false;
     fmal_status st = open_pool(j);
 
-    if (st == FMAL_OK) {
-        j->identity.checksum = j->pool->checksum;
+    if (st == FMAL_OK)
+        st = job_identity(j->c, j->o->pool, j->pool->checksum, &j->identity);
+    if (st == FMAL_OK)
         st = find_part(j, &resume, &found);
-    }
     if (st == FMAL_OK)
         st = pick(j, found ? &resume : NULL, &batch);
     fmal_ckpt_clear_select(&resume);
@@ -233,6 +233,7 @@ static fmal_status select_batch(job *j)
             "by %s; %s keeps the steps so far: the same command goes on from there",
             fmal_error_text(), j->out.part);
     fmal_batch_clear(&batch);
+    job_identity_clear(&j->identity);
     fmal_pool_close(&j->pool);
     if (st == FMAL_OK || st == FMAL_STOPPED)
         job_end(j->c);
@@ -250,14 +251,12 @@ static fmal_status run(cli *c, void *given)
         fmal_stop_install();
     outputs_name(&j.out, o->output, o->csv);
     if (!o->job.dry_run)
-        FMAL_TRY(outputs_check(&c->ctx, &j.out, o->pool, o->force));
+        FMAL_TRY(outputs_open(&c->ctx, &j.out, o->pool, o->force));
     job_begin(c);
-    FMAL_TRY(plan(&j));
-    if (o->job.dry_run)
-        return FMAL_OK;
-    FMAL_TRY(job_identity(c, o->pool, NULL, &j.identity));
-    fmal_status st = select_batch(&j);
-    job_identity_clear(&j.identity);
+    fmal_status st = plan(&j);
+    if (st == FMAL_OK && !o->job.dry_run)
+        st = select_batch(&j);
+    outputs_close(&j.out);
     return st;
 }
 

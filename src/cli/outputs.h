@@ -3,22 +3,28 @@
 #ifndef FMAL_OUTPUTS_H
 #define FMAL_OUTPUTS_H
 
+#include "lockfile.h"
 #include "fmal/report.h"
 
 /* Their names. A plain value. */
 typedef struct outputs {
     const char *picks; /* borrowed */
     char csv[4096], part[4096], stop_file[4096];
+    lockfile lock; /* held on the root, while a selection is under way */
 } outputs;
 
 /* The names that follow from that of the picks; csv may be NULL. Not collective. */
 void outputs_name(outputs *out, const char *picks, const char *csv);
 
-/* Whether both files can be written, and may be. Collective. FMAL_ERR_EXISTS: one is
-   there, and not `force`; FMAL_ERR_IO; FMAL_ERR_USAGE: one is the other, or the pool.
- */
-fmal_status outputs_check(const fmal_ctx *ctx, const outputs *out, const char *pool,
-                          bool force);
+/* Keep the names for this process, after it was made sure that both files can be
+   written, and may be. Collective. FMAL_ERR_EXISTS: one is there, and not `force`;
+   FMAL_ERR_USAGE: one is the other, or the pool; FMAL_ERR_IO: no file can be made
+   there, another selection is under way for it; all agreed. */
+fmal_status outputs_open(const fmal_ctx *ctx, outputs *out, const char *pool,
+                         bool force);
+
+/* Let the names go. Not collective. */
+void outputs_close(outputs *out);
 
 /* Write both files or neither, and remove what was there until then. Root only. */
 fmal_status outputs_write(const outputs *out, const fmal_picks *picks);
