@@ -43,15 +43,13 @@ const fmal_opt job_table[] = {
     { .name = NULL },
 };
 
-fmal_status job_identity(const cli *c, const char *input, const char *checksum,
-                         fmal_identity *out)
+fmal_status job_identity(const cli *c, const char *input, fmal_identity *out)
 {
     fmal_identity id = { .given = fmal_opts_ini(c->opts, true, false),
                          .resolved = fmal_opts_ini(c->opts, false, false),
                          .fixed = fmal_opts_ini(c->opts, false, true),
                          .defaults = fmal_opts_defaults(c->opts),
                          .input = input,
-                         .checksum = checksum,
                          .history = c->history };
 
     fmal_status st = fmal_agree(

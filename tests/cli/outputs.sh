@@ -95,7 +95,7 @@ if command -v flock >/dev/null; then
     on_ranks=4
     accept "when that has ended" "${pool[@]}" -o "$dir/taken/picks.h5"
     on_ranks="1 4"
-    same "no lock stays" "$(ls "$dir/taken" | xargs)" "picks.csv picks.h5"
+    same "no lock stays" "$(echo "$dir"/taken/*)" "$dir/taken/picks.csv $dir/taken/picks.h5"
 fi
 
 # ---- What exists ------------------------------------------------------------------------

@@ -61,7 +61,7 @@ done
 
 on_ranks=1
 accept "debug" "${pool[@]}" --log-level debug
-everywhere start "${pool[@]}" --log-level debug
+everywhere start "${pool[@]}" --batch 6 --log-level debug
 check "debug: where it failed" grep -q "debug error place=[a-z0-9_]*\.c:[0-9]" "$work/np1/err"
 
 # ---- The other commands -----------------------------------------------------------------
