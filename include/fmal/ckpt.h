@@ -34,7 +34,7 @@ typedef struct fmal_identity {
  *
  * Not collective.
  * @return FMAL_ERR_MISMATCH naming the option that differs with both values, or the
- *         checksums; FMAL_ERR_IO if the file does not say
+ *         checksums; FMAL_ERR_FORMAT if the file does not say
  */
 fmal_status fmal_identity_compare_options(fmal_h5 *h, const fmal_identity *identity);
 fmal_status fmal_identity_compare_input(fmal_h5 *h, const fmal_identity *identity);

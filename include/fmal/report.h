@@ -3,7 +3,7 @@
  *
  *     fmal_report_tables(ctx, dir, state, set);         metrics.csv, picks.csv
  *     fmal_events_open(ctx, path, bytes, &events);      events.jsonl
- *     fmal_picks_save("picks.h5", &picks);
+ *     fmal_picks_save("picks.h5", &picks);           fmal_picks_load(h, n, &batch);
  *     fmal_report_phases(ctx, &phases, seconds);
  */
 #ifndef FMAL_REPORT_H
@@ -56,12 +56,15 @@ int64_t fmal_events_bytes(const fmal_events *events);
 /** Close and set to NULL; *events may be NULL. Not collective. */
 void fmal_events_close(fmal_events **events);
 
+#define FMAL_PICKS_SCHEMA "fmal-picks-1"
+
 /** What a picks file holds. A plain value; all is borrowed; filled on the root. */
 typedef struct fmal_picks {
     const fmal_batch *batch;
     const char *strategy, *score,
         *unit;           /* its name; what its scores are, their unit or NULL */
     const char *options; /* as resolved, INI text */
+    const char *fixed;   /* those that make the picks */
     const char *history; /* the command line */
     const char *pool_path, *pool_checksum;
     char **ids;            /* [n] or NULL */
@@ -75,7 +78,16 @@ typedef struct fmal_picks {
 /** Write a picks file, all or nothing. Root only. @return FMAL_ERR_IO */
 fmal_status fmal_picks_save(const char *path, const fmal_picks *picks);
 
-/** The same as CSV: order,index,score[,id]. Root only. @return FMAL_ERR_IO */
+/**
+ * Read the batch of a picks file: all but the counts of its steps. Not collective.
+ *
+ * @param      pool_n  samples that its pool has
+ * @param[out] batch   cleared by the caller
+ * @return FMAL_ERR_FORMAT: no picks file, or an index that the pool does not have
+ */
+fmal_status fmal_picks_load(fmal_h5 *h, fmal_idx pool_n, fmal_batch *batch);
+
+/** Write picks as CSV: order,index,score[,id]. Root only. @return FMAL_ERR_IO */
 fmal_status fmal_picks_csv(const char *path, const fmal_picks *picks);
 
 /** A batch as JSON; a new reference. Root only. */

@@ -64,9 +64,9 @@ typedef struct job_options {
 /* To be a part of a command's table. */
 extern const fmal_opt job_table[];
 
-/* What this start's files belong to; input and checksum are borrowed. */
-fmal_status job_identity(const cli *c, const char *input, const char *checksum,
-                         fmal_identity *out);
+/* What this start's files belong to, but for the input's checksum; the path is
+   borrowed. Collective. FMAL_ERR_NOMEM, agreed. */
+fmal_status job_identity(const cli *c, const char *input, fmal_identity *out);
 void job_identity_clear(fmal_identity *id);
 
 /* First and last lines of a job on ranks. Collective. */

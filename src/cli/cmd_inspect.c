@@ -253,7 +253,7 @@ static const struct {
     bool checked;
 } kinds[] = {
     { "fmal-dataset-1", "data set", show_dataset, false },
-    { "fmal-picks-1", "picks", show_picks, false },
+    { FMAL_PICKS_SCHEMA, "picks", show_picks, false },
     { FMAL_RUN_SCHEMA, "checkpoint of a run", show_run, true },
     { FMAL_SELECT_SCHEMA, "selection under way", show_selection, true },
 };

@@ -331,7 +331,8 @@ static fmal_status run_on_data(job *j)
     j->log = (runlog){ .c = c, .options = &j->options, .set = j->set, .dir = o->run };
     runlog_hook(&j->log, &j->hooks);
     j->setup = (fmal_run_setup){ &c->ctx, j->set, &j->options, &j->hooks, &c->phases };
-    fmal_status st = job_identity(c, o->data, j->set->checksum, &j->log.identity);
+    fmal_status st = job_identity(c, o->data, &j->log.identity);
+    j->log.identity.checksum = j->set->checksum;
     if (st == FMAL_OK)
         st = plan(j);
     if (st == FMAL_OK && !o->job.dry_run)

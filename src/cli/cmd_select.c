@@ -209,20 +209,35 @@ static fmal_status finish(job *j, const fmal_batch *batch)
     return result_finish(&r, batch);
 }
 
-static fmal_status select_batch(job *j)
+/* Search, or go on where a search was stopped. */
+static fmal_status search(job *j, fmal_batch *batch)
 {
     fmal_select_state resume = { 0 };
-    fmal_batch batch = { 0 };
     bool found = false;
+
+    FMAL_TRY(find_part(j, &resume, &found));
+    fmal_status st = pick(j, found ? &resume : NULL, batch);
+    fmal_ckpt_clear_select(&resume);
+    return st;
+}
+
+static fmal_status find_batch(job *j, fmal_batch *batch)
+{
+    j->identity.checksum = j->pool->checksum;
+    if (!j->out.there)
+        return search(j, batch);
+    FMAL_TRY(outputs_load(&j->c->ctx, &j->out, &j->identity, j->pool->info.n, batch));
+    fmal_log(FMAL_LOG_INFO, "done", "these picks were made before");
+    return FMAL_OK;
+}
+
+static fmal_status select_batch(job *j)
+{
+    fmal_batch batch = { 0 };
     fmal_status st = open_pool(j);
 
-    if (st == FMAL_OK) {
-        j->identity.checksum = j->pool->checksum;
-        st = find_part(j, &resume, &found);
-    }
     if (st == FMAL_OK)
-        st = pick(j, found ? &resume : NULL, &batch);
-    fmal_ckpt_clear_select(&resume);
+        st = find_batch(j, &batch);
     if (st == FMAL_OK)
         st = finish(j, &batch);
     if (j->c->ctx.rank == 0 && (st == FMAL_OK || stopped_by_file(st)))
@@ -239,6 +254,15 @@ static fmal_status select_batch(job *j)
     return st;
 }
 
+/* Under the names of the outputs, which are taken. */
+static fmal_status plan_and_select(job *j)
+{
+    job_begin(j->c);
+    if (!j->out.there)
+        FMAL_TRY(plan(j));
+    return select_batch(j);
+}
+
 static fmal_status run(cli *c, void *given)
 {
     const select_options *o = given;
@@ -246,17 +270,18 @@ static fmal_status run(cli *c, void *given)
 
     FMAL_TRY(check_singleton(&c->ctx));
     FMAL_TRY(selection_map(c->opts, &o->selection, &j.select));
+    if (o->job.dry_run) {
+        job_begin(c);
+        return plan(&j);
+    }
     if (j.strategy->searches)
         fmal_stop_install();
+    FMAL_TRY(job_identity(c, o->pool, &j.identity));
     outputs_name(&j.out, o->output, o->csv);
-    if (!o->job.dry_run)
-        FMAL_TRY(outputs_check(&c->ctx, &j.out, o->pool, o->force));
-    job_begin(c);
-    FMAL_TRY(plan(&j));
-    if (o->job.dry_run)
-        return FMAL_OK;
-    FMAL_TRY(job_identity(c, o->pool, NULL, &j.identity));
-    fmal_status st = select_batch(&j);
+    fmal_status st = outputs_open(&c->ctx, &j.out, &j.identity, o->force);
+    if (st == FMAL_OK)
+        st = plan_and_select(&j);
+    outputs_close(&j.out);
     job_identity_clear(&j.identity);
     return st;
 }
@@ -268,10 +293,10 @@ const command command_select = {
     .text =
         "Reads a pool (docs/formats.md: /features, /logits or /probs, /labelled; or "
         "/embeddings),\npicks the batch whose labels teach most, and writes the picks "
-        "as "
-        "HDF5 and CSV. Runs\non any number of ranks with the same picks. Started again "
-        "after an interruption, it\ngoes on from OUTPUT.part. A signal (TERM, USR1), a "
-        "file OUTPUT.stop or --max-time stops\nit with exit code 3.\n\n"
+        "as HDF5 and CSV. Runs\non any number of ranks with the same picks. Started "
+        "again after an interruption, it\ngoes on from OUTPUT.part; started again "
+        "after its end, it says that the picks are there.\nA signal (TERM, USR1), a "
+        "file OUTPUT.stop or --max-time stops it with exit code 3.\n\n"
         "  fmal select --pool pool.h5 --batch 100\n"
         "  mpirun -np 64 fmal select --pool pool.h5 --batch 1000 -o picks.h5",
     .options = table,

@@ -43,22 +43,24 @@ const fmal_opt job_table[] = {
     { .name = NULL },
 };
 
-fmal_status job_identity(const cli *c, const char *input, const char *checksum,
-                         fmal_identity *out)
+fmal_status job_identity(const cli *c, const char *input, fmal_identity *out)
 {
     fmal_identity id = { .given = fmal_opts_ini(c->opts, true, false),
                          .resolved = fmal_opts_ini(c->opts, false, false),
                          .fixed = fmal_opts_ini(c->opts, false, true),
                          .defaults = fmal_opts_defaults(c->opts),
                          .input = input,
-                         .checksum = checksum,
                          .history = c->history };
 
+    fmal_status st = fmal_agree(
+        &c->ctx, id.given && id.resolved && id.fixed
+                     ? FMAL_OK
+                     : FMAL_FAIL(FMAL_ERR_NOMEM, "no memory for the options"));
+
     *out = id;
-    if (id.given && id.resolved && id.fixed)
-        return FMAL_OK;
-    job_identity_clear(out);
-    return FMAL_FAIL(FMAL_ERR_NOMEM, "no memory for the options");
+    if (st != FMAL_OK)
+        job_identity_clear(out);
+    return st;
 }
 
 void job_identity_clear(fmal_identity *id)

@@ -146,6 +146,7 @@ static fmal_status write_result(const result *r, const fmal_batch *batch, gather
                          .score = r->strategy->score,
                          .unit = r->strategy->unit,
                          .options = r->identity->resolved,
+                         .fixed = r->identity->fixed,
                          .history = r->c->history,
                          .pool_path = pool->path,
                          .pool_checksum = pool->checksum,

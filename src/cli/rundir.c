@@ -1,41 +1,18 @@
 #include "rundir.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Two runs in one directory would ruin each other. The lock goes with the process,
-   however it ends; a file system that knows no locks is taken at its word. */
 static fmal_status lock(rundir *dir)
 {
-    char path[4096], holder[64] = "another process";
+    char path[4200], busy[4200];
 
     snprintf(path, sizeof path, "%s/lock", dir->path);
-    dir->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (dir->lock < 0)
-        return FMAL_FAIL(FMAL_ERR_IO, "%s: cannot write in %s: %s", path, dir->path,
-                         strerror(errno));
-    if (flock(dir->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-        ssize_t n = read(dir->lock, holder, sizeof holder - 1);
-
-        holder[n > 0 ? n : 0] = 0;
-        return FMAL_FAIL(
-            FMAL_ERR_IO,
-            "%s: a run is under way in it (%.*s); wait for it, or touch %s", dir->path,
-            (int) strcspn(holder, "\n"), holder, dir->stop_file);
-    }
-    char host[40] = "?", text[64];
-    gethostname(host, sizeof host - 1);
-    int length =
-        snprintf(text, sizeof text, "process %ld on %s\n", (long) getpid(), host);
-    if (ftruncate(dir->lock, 0) != 0 ||
-        write(dir->lock, text, (size_t) length) != length)
-        return FMAL_FAIL(FMAL_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
-    return FMAL_OK;
+    snprintf(busy, sizeof busy, "%s: a run is under way in it", dir->path);
+    return lockfile_take(&dir->lock, path, busy, dir->stop_file);
 }
 
 /* Directories above path, as mkdir -p. */
@@ -72,7 +49,7 @@ fmal_status rundir_open(const fmal_ctx *ctx, const char *path, rundir *dir)
 {
     fmal_status st = FMAL_OK;
 
-    *dir = (rundir){ .path = path, .lock = -1 };
+    *dir = (rundir){ .path = path, .lock = { .fd = -1 } };
     snprintf(dir->stop_file, sizeof dir->stop_file, "%s/stop", path);
     snprintf(dir->events, sizeof dir->events, "%s/events.jsonl", path);
     if (ctx->rank == 0)
@@ -98,7 +75,5 @@ fmal_status rundir_check_unused(const fmal_ctx *ctx, const rundir *dir)
 
 void rundir_close(rundir *dir)
 {
-    if (dir->lock >= 0)
-        close(dir->lock);
-    dir->lock = -1;
+    lockfile_drop(&dir->lock, false);
 }

@@ -2,13 +2,14 @@
 #ifndef FMAL_RUNDIR_H
 #define FMAL_RUNDIR_H
 
+#include "lockfile.h"
 #include "fmal/par.h"
 
 /* A run's directory on the root; elsewhere only its name. A plain value. */
 typedef struct rundir {
     const char *path; /* borrowed */
     char stop_file[4096], events[4096];
-    int lock; /* descriptor on the root, -1 elsewhere */
+    lockfile lock; /* held on the root */
 } rundir;
 
 /* Make the directory if it is not there and lock it against other runs. Collective.

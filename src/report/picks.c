@@ -57,6 +57,8 @@ static fmal_status write_origin(fmal_h5 *h, const fmal_picks *p)
 {
     FMAL_TRY(fmal_h5_write_text(h, "/configuration/resolved", p->options,
                                 "every option with the value in force"));
+    FMAL_TRY(fmal_h5_write_text(h, "/configuration/fixed", p->fixed,
+                                "options that make the picks what they are"));
     FMAL_TRY(fmal_h5_write_text(h, "/input/path", p->pool_path, "the pool"));
     FMAL_TRY(fmal_h5_write_text(h, "/input/checksum", p->pool_checksum,
                                 "XXH3-128 of its content, over blocks of samples"));
@@ -74,7 +76,7 @@ fmal_status fmal_picks_save(const char *path, const fmal_picks *picks)
     fmal_h5 *h = NULL;
 
     FMAL_TRY(fmal_h5_create_image(&h));
-    fmal_status st = fmal_h5_stamp(h, "fmal-picks-1", picks->history);
+    fmal_status st = fmal_h5_stamp(h, FMAL_PICKS_SCHEMA, picks->history);
     if (st == FMAL_OK)
         st = write_arrays(h, picks);
     if (st == FMAL_OK)
@@ -84,6 +86,80 @@ fmal_status fmal_picks_save(const char *path, const fmal_picks *picks)
     fmal_h5_close(&h);
     return st;
 }
+
+/* ---- Reading ---- */
+
+/* A list of n numbers of 8 bytes, allocated. */
+static fmal_status read_list(fmal_h5 *h, const char *name, fmal_type type, fmal_idx n,
+                             void *out)
+{
+    fmal_h5_info info;
+    int64_t *data = NULL;
+
+    fmal_h5_info_of(h, name, &info);
+    if (!info.exists || info.ndims != 1 || info.dims[0] != n ||
+        (info.kind != FMAL_H5_INTEGER && info.kind != FMAL_H5_FLOAT))
+        return FMAL_FAIL(FMAL_ERR_FORMAT, "%s: %s is no list of %" PRId64 " numbers",
+                         fmal_h5_path(h), name, n);
+    FMAL_TRY(FMAL_ALLOC(&data, n));
+    fmal_status st = fmal_h5_read_rows(h, name, type, 0, n, data);
+    if (st == FMAL_OK)
+        memcpy(out, &data, sizeof data);
+    else
+        fmal_free(&data);
+    return st;
+}
+
+/* How many there are: what the pool can have, before anything is allocated. */
+static fmal_status count_picks(fmal_h5 *h, fmal_idx pool_n, fmal_idx *n)
+{
+    char schema[64] = "";
+    fmal_h5_info info;
+
+    FMAL_TRY(fmal_h5_get_text(h, "/", "schema", schema, sizeof schema));
+    if (strcmp(schema, FMAL_PICKS_SCHEMA) != 0)
+        return FMAL_FAIL(FMAL_ERR_FORMAT, "%s: is '%s', wanted '%s'", fmal_h5_path(h),
+                         schema, FMAL_PICKS_SCHEMA);
+    fmal_h5_info_of(h, "/picks/index", &info);
+    if (!info.exists || info.ndims != 1 || info.dims[0] < 1 || info.dims[0] > pool_n)
+        return FMAL_FAIL(FMAL_ERR_FORMAT,
+                         "%s: /picks/index is missing, or no picks of a pool of "
+                         "%" PRId64,
+                         fmal_h5_path(h), pool_n);
+    *n = info.dims[0];
+    return FMAL_OK;
+}
+
+static fmal_status read_batch(fmal_h5 *h, fmal_idx pool_n, fmal_batch *b)
+{
+    FMAL_TRY(count_picks(h, pool_n, &b->n));
+    FMAL_TRY(read_list(h, "/picks/index", FMAL_I64, b->n, &b->index));
+    FMAL_TRY(read_list(h, "/picks/score", FMAL_F64, b->n, &b->score));
+    for (fmal_idx i = 0; i < b->n; i++)
+        if (b->index[i] < 0 || b->index[i] >= pool_n)
+            return FMAL_FAIL(FMAL_ERR_FORMAT,
+                             "%s: /picks/index[%" PRId64 "] is %" PRId64
+                             "; the pool has samples 0 to %" PRId64,
+                             fmal_h5_path(h), i, b->index[i], pool_n - 1);
+    b->has_objective =
+        fmal_h5_get_f64(h, "/", "objective_before", &b->before) == FMAL_OK &&
+        fmal_h5_get_f64(h, "/", "objective_after", &b->after) == FMAL_OK;
+    return FMAL_OK;
+}
+
+fmal_status fmal_picks_load(fmal_h5 *h, fmal_idx pool_n, fmal_batch *batch)
+{
+    fmal_batch b = { 0 };
+    fmal_status st = read_batch(h, pool_n, &b);
+
+    if (st != FMAL_OK)
+        fmal_batch_clear(&b);
+    else
+        *batch = b;
+    return st;
+}
+
+/* ---- As JSON, and distances ---- */
 
 /* Text of any bytes: what is not UTF-8 becomes question marks. */
 static json_t *any_text(const char *text)

@@ -79,6 +79,25 @@ else
     echo "# without the right to write or read: nobody cannot run $FMAL"
 fi
 
+# ---- Another selection ------------------------------------------------------------------
+
+if command -v flock >/dev/null; then
+    mkdir "$dir/taken"
+    echo "process 17 on elsewhere" >"$dir/taken/picks.h5.lock"
+    exec 9<>"$dir/taken/picks.h5.lock"
+    flock -x 9
+    refuse "another selection is under way" 1 \
+        "taken/picks.h5: a selection is under way for it (process 17 on elsewhere); wait for it" \
+        "${pool[@]}" -o "$dir/taken/picks.h5"
+    settle
+    same "it is left alone" "$(ls "$dir/taken")" picks.h5.lock
+    exec 9<&-
+    on_ranks=4
+    accept "when that has ended" "${pool[@]}" -o "$dir/taken/picks.h5"
+    on_ranks="1 4"
+    same "no lock stays" "$(echo "$dir"/taken/*)" "$dir/taken/picks.csv $dir/taken/picks.h5"
+fi
+
 # ---- What exists ------------------------------------------------------------------------
 
 accept "first time" "${pool[@]}"

@@ -24,9 +24,9 @@ plain=$picks
 file=$work/np4/files/picks.h5
 same "six different picks" "$(tr ' ' '\n' <<<"$picks" | sort -nu | wc -l)" 6
 same "its datasets" "$(h5dump -n "$file" | awk '$1 == "dataset" { print $2 }' | xargs)" \
-    "/configuration/resolved /input/checksum /input/path /picks/index /picks/nearest /picks/score /predicted/count"
+    "/configuration/fixed /configuration/resolved /input/checksum /input/path /picks/index /picks/nearest /picks/score /predicted/count"
 for dataset in /picks/index /picks/score /picks/nearest /predicted/count \
-    /configuration/resolved /input/path /input/checksum; do
+    /configuration/fixed /configuration/resolved /input/path /input/checksum; do
     check "$dataset is described" test -n "$(h5_attribute "$file" "$dataset/long_name")"
 done
 same "units of indices" "$(h5_attribute "$file" /picks/index/units)" "sample index"

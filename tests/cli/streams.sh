@@ -29,8 +29,8 @@ for np in $on_ranks; do
     same "np $np: first picks" "$(sed -n 's/^first picks: //p' "$out")" \
         "$(column "$work/np$np/files/picks.csv" index)"
     check "np $np: the start is told" grep -q " start fmal .* select: 1 node, $np ranks\? x" "$err"
-    check "np $np: options as resolved" grep -q " options .*lambda=1 " "$err"
-    check "np $np: a seed that nobody gave" grep -q " seed=1 " "$err"
+    check "np $np: options as resolved" grep -qw "options .*lambda=1" "$err"
+    check "np $np: a seed that nobody gave" grep -qw "seed=1" "$err"
     check "np $np: phases" grep -q "^step  *[0-9]" "$err"
     check "np $np: peak memory" grep -q "^total .*peak memory a rank [0-9]" "$err"
 done
@@ -61,7 +61,7 @@ done
 
 on_ranks=1
 accept "debug" "${pool[@]}" --log-level debug
-everywhere start "${pool[@]}" --log-level debug
+everywhere start "${pool[@]}" --batch 6 --log-level debug
 check "debug: where it failed" grep -q "debug error place=[a-z0-9_]*\.c:[0-9]" "$work/np1/err"
 
 # ---- The other commands -----------------------------------------------------------------

@@ -101,6 +101,21 @@ for point in file-middle:3 file-renamed:3 file-middle:4 file-renamed:4; do
 done
 ok "killed while writing the picks"
 
+# Killed between the two: the picks are there, and only their CSV is written.
+rm -f late.*
+FMAL_KILL_AT=picks-moved choose 2 late.h5 --checkpoint-steps 25
+expect_rc 137 "killed at picks-moved"
+[[ -e late.h5 && ! -e late.csv && -e late.h5.part ]] || die "killed at picks-moved: $(ls)"
+cp late.h5 moved.h5
+FMAL_KILL_AT=select-step:1 choose 1 late.h5
+expect_rc 0 "after picks-moved"
+said " done these picks were made before"
+cmp moved.h5 late.h5 || die "late.h5 was written again"
+same_picks whole.h5 late.h5
+set -- late.*
+[ "$*" = "late.csv late.h5" ] || die "left over: $*"
+ok "killed between the picks and their CSV"
+
 # Stops.
 touch stop.h5.stop
 choose 2 stop.h5
