@@ -203,6 +203,12 @@ void fmal_gemm(bool trans_a, bool trans_b, int m, int n, int k, double alpha,
                const double *a, int lda, const double *b, int ldb, double beta,
                double *c, int ldc);
 
+/** Lower triangle of C [n, n] = A A^T for A [n, k], row-major. Not collective. */
+void fmal_syrk(int n, int k, const double *a, double *c);
+
+/** X [m, n] = L X for lower L [m, m], row-major. Not collective. */
+void fmal_trmm(int m, int n, const double *l, double *x);
+
 /** Flops a second that the slowest rank reaches in a product while all are at work,
    from a few hundredths of a second; 0 if out of memory. Collective over ctx. */
 double fmal_gemm_rate(const fmal_ctx *ctx);

@@ -39,7 +39,9 @@ typedef struct {
     double *weight;   /* [pairs, m]: p_k p_l */
     double *diagonal; /* [c]: of one sample's R^T R */
     double *products; /* [PANEL, m]: h_a h_b */
-    double *partial;  /* [pairs, PANEL] */
+    double *partial;  /* [pairs, PANEL]; [d] if by_syrk */
+    bool by_syrk;     /* one pair of classes, weights not negative, all in one slab */
+    double *square;   /* [d, d], if so */
     fmal_idx slab;    /* feature pairs that are summed in one go over the samples */
     int64_t *sum;     /* [pairs, slab] */
     int *a, *b;       /* [slab]: the pairs of features, a <= b */
@@ -55,6 +57,7 @@ static void job_clear(gram_job *job)
     fmal_free(&job->diagonal);
     fmal_free(&job->products);
     fmal_free(&job->partial);
+    fmal_free(&job->square);
     fmal_free(&job->sum);
     fmal_free(&job->a);
     fmal_free(&job->b);
@@ -89,8 +92,10 @@ static fmal_status job_init(gram_job *job, const fmal_factor *f, const uint8_t *
     FMAL_TRY(FMAL_ALLOC(&job->weight, pairs * m));
     FMAL_TRY(FMAL_ALLOC(&job->diagonal, c));
     FMAL_TRY(FMAL_ALLOC(&job->products, PANEL * m));
-    FMAL_TRY(FMAL_ALLOC(&job->partial, pairs * PANEL));
     job->slab = slab_width(pairs, d);
+    job->by_syrk = pairs == 1 && job->slab == d * (d + 1) / 2;
+    FMAL_TRY(FMAL_ALLOC(&job->square, job->by_syrk ? d * d : 0));
+    FMAL_TRY(FMAL_ALLOC(&job->partial, job->by_syrk ? d : pairs * PANEL));
     FMAL_TRY(FMAL_ALLOC(&job->a, job->slab));
     FMAL_TRY(FMAL_ALLOC(&job->b, job->slab));
     return FMAL_ALLOC(&job->sum, pairs * job->slab);
@@ -202,6 +207,27 @@ static void add_partial(gram_job *job, fmal_idx first, int width)
         }
 }
 
+/* The same for one pair of classes: sqrt(w) h times its transpose, row by row of the
+   lower triangle, which is the order of the pairs. */
+static void add_square(gram_job *job, int m)
+{
+    int d = job->own->d;
+    fmal_idx first = 0;
+
+    for (int i = 0; i < m; i++)
+        job->weight[i] = sqrt(job->weight[i]);
+    for (int a = 0; a < d; a++)
+        for (int i = 0; i < m; i++)
+            job->ht[(size_t) a * (size_t) m + (size_t) i] *= job->weight[i];
+    fmal_syrk(d, m, job->ht, job->square);
+    for (int b = 0; b < d; b++) {
+        memcpy(job->partial, job->square + (size_t) b * (size_t) d,
+               sizeof(double) * (size_t) (b + 1));
+        add_partial(job, first, b + 1);
+        first += b + 1;
+    }
+}
+
 /* Add block b's sums for the `count` feature pairs of the slab. */
 static void add_block(gram_job *job, fmal_idx b, fmal_idx count, double *flops)
 {
@@ -210,7 +236,9 @@ static void add_block(gram_job *job, fmal_idx b, fmal_idx count, double *flops)
     if (m == 0)
         return;
     gather_weights(job, m);
-    for (fmal_idx first = 0; first < count; first += PANEL) {
+    if (job->by_syrk)
+        add_square(job, m);
+    for (fmal_idx first = 0; first < count && !job->by_syrk; first += PANEL) {
         int width = (int) (count - first < PANEL ? count - first : PANEL);
 
         fmal_kron_products(job->ht, m, width, &a, &b_feature, job->products);

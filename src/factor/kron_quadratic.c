@@ -4,6 +4,10 @@
  * h^T A_kl h = sum over a <= b of C_kl,ab h_a h_b, with C_kl,ab = A_kl,ab + A_kl,ba off
  * the diagonal: half the work of the product A_kl h, and one GEMM for all class pairs
  * (k, l) of all matrices, which share the products h_a h_b.
+ *
+ * With one class block that product would be a thin one, slower than making its right
+ * side. There h^T A h = 2 h . (T h), T the lower triangle of A with half its diagonal:
+ * as many multiplications, by a triangular product.
  */
 #include "kron_impl.h"
 #include "fmal/mem.h"
@@ -17,9 +21,10 @@ typedef struct {
     fmal_panel *panel;
     int n;                /* matrices */
     int chunk;            /* class pairs at a time */
-    double *coefficients; /* [n, chunk, d (d + 1) / 2] */
+    bool triangular;      /* one class block */
+    double *coefficients; /* [n, chunk, d (d + 1) / 2]; T [n, d, d] if triangular */
     double *square;       /* [d, d]: a block of a matrix */
-    double *products;     /* [FMAL_KRON_PAIRS, m]: h_a h_b */
+    double *products;     /* [FMAL_KRON_PAIRS, m]: h_a h_b; T h [d, m] if triangular */
     double *forms;        /* [n, chunk, m] */
     double *const *to;    /* [n]: forms of all slots, [groups, class pairs, LANES] */
 } quadratic_job;
@@ -63,10 +68,12 @@ static fmal_status job_init(quadratic_job *job, fmal_panel *panel, int n)
     fmal_idx d = own->d, m = fmal_block_slots(panel->factor);
 
     *job = (quadratic_job){ .panel = panel, .n = n, .chunk = pairs_at_a_time(own, n) };
+    job->triangular = own->used == 1;
     fmal_idx rows = (fmal_idx) n * job->chunk;
-    FMAL_TRY(FMAL_ALLOC(&job->coefficients, rows * feature_pairs(own)));
+    fmal_idx each = job->triangular ? d * d : feature_pairs(own);
+    FMAL_TRY(FMAL_ALLOC(&job->coefficients, rows * each));
     FMAL_TRY(FMAL_ALLOC(&job->square, d * d));
-    FMAL_TRY(FMAL_ALLOC(&job->products, FMAL_KRON_PAIRS * m));
+    FMAL_TRY(FMAL_ALLOC(&job->products, (job->triangular ? d : FMAL_KRON_PAIRS) * m));
     return FMAL_ALLOC(&job->forms, rows * m);
 }
 
@@ -97,6 +104,39 @@ static void get_coefficients(quadratic_job *job, const fmal_dmat *a, int k, int 
             l = 0;
             k++;
         }
+    }
+}
+
+/* T of each matrix, to job->coefficients. Collective. */
+static void get_triangles(quadratic_job *job, const fmal_dmat *const *a)
+{
+    int d = kron_of(job)->d;
+
+    for (int i = 0; i < job->n; i++) {
+        double *t = job->coefficients + (size_t) i * (size_t) d * (size_t) d;
+
+        fmal_dmat_get(a[i], 0, 0, d, d, t);
+        for (int j = 0; j < d; j++)
+            t[j * d + j] /= 2;
+    }
+}
+
+/* Forms of a block's slots by the triangles, for all matrices. */
+static void triangular_forms(quadratic_job *job, int m)
+{
+    int d = kron_of(job)->d;
+    const double *h = ((const kron_panel *) job->panel->own)->ht;
+
+    for (int i = 0; i < job->n; i++) {
+        double *form = job->forms + (size_t) i * (size_t) m, *y = job->products;
+
+        memcpy(y, h, sizeof *y * (size_t) d * (size_t) m);
+        fmal_trmm(d, m, job->coefficients + (size_t) i * (size_t) d * (size_t) d, y);
+        memset(form, 0, sizeof *form * (size_t) m);
+        for (int a = 0; a < d; a++)
+            for (int s = 0; s < m; s++)
+                form[s] += 2 * h[(size_t) a * (size_t) m + (size_t) s] *
+                           y[(size_t) a * (size_t) m + (size_t) s];
     }
 }
 
@@ -135,7 +175,10 @@ static void all_forms(quadratic_job *job, fmal_idx first, int count)
     for (fmal_idx b = 0; b < job->panel->blocks; b++) {
         int m = fmal_kron_gather_block(job->panel, b);
 
-        block_forms(job, m, job->n * count);
+        if (job->triangular)
+            triangular_forms(job, m);
+        else
+            block_forms(job, m, job->n * count);
         for (int i = 0; i < job->n; i++)
             for (int pair = 0; pair < count; pair++)
                 scatter(job, b, m, i * count + pair, first + pair, job->to[i]);
@@ -244,7 +287,9 @@ fmal_status fmal_kron_quadratic(fmal_panel *panel, int n, const fmal_dmat *const
     for (fmal_idx first = 0; first < all && st == FMAL_OK; first += job.chunk) {
         int count = (int) (all - first < job.chunk ? all - first : job.chunk);
 
-        for (int i = 0; i < n; i++)
+        if (job.triangular)
+            get_triangles(&job, a);
+        for (int i = 0; i < n && !job.triangular; i++)
             get_coefficients(&job, a[i], k, l, count,
                              job.coefficients +
                                  (size_t) i * (size_t) count * (size_t) pairs);

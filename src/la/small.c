@@ -16,6 +16,17 @@ void fmal_gemm(bool trans_a, bool trans_b, int m, int n, int k, double alpha,
                 beta, c, ldc);
 }
 
+void fmal_syrk(int n, int k, const double *a, double *c)
+{
+    cblas_dsyrk(CblasRowMajor, CblasLower, CblasNoTrans, n, k, 1, a, k, 0, c, n);
+}
+
+void fmal_trmm(int m, int n, const double *l, double *x)
+{
+    cblas_dtrmm(CblasRowMajor, CblasLeft, CblasLower, CblasNoTrans, CblasNonUnit, m, n,
+                1, l, m, x, n);
+}
+
 bool fmal_cholesky(int n, double *a)
 {
     for (int j = 0; j < n; j++) {
