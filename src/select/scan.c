@@ -39,7 +39,7 @@ static fmal_status allocate(fmal_scan *scan, const fmal_idx *samples)
     FMAL_TRY(FMAL_ALLOC(&scan->out, slots));
     FMAL_TRY(FMAL_ALLOC(&scan->best, scan->tiles));
     FMAL_TRY(FMAL_ALLOC(&scan->done, scan->tiles));
-    FMAL_TRY(FMAL_ALLOC(&scan->phi, scan->lazy ? scan->tiles : 0));
+    FMAL_TRY(FMAL_ALLOC(&scan->phi, scan->lazy ? slots : 0));
     FMAL_TRY(FMAL_ALLOC(&scan->beta, fmal_stream_capacity(scan->stream) + 1));
     FMAL_TRY(FMAL_ALLOC(&scan->work, FMAL_TILE_WORK(r) * LANES));
     FMAL_TRY(FMAL_ALLOC(&scan->pq, together * fmal_stream_most_steps(scan->stream) * 2 *
@@ -112,17 +112,12 @@ static void find_best(fmal_scan *scan, fmal_idx tile)
     scan->best[tile] = best;
 }
 
-/* The largest tr(G (I + G)^-1) of a tile: the score kernel with G for B. */
+/* tr(G (I + G)^-1) of a tile's samples: the score kernel with G for B. */
 static void find_phi(fmal_scan *scan, fmal_idx tile)
 {
     const float *g = scan->g + (size_t) tile * triangle(scan);
-    float phi[LANES], most = 0;
 
-    scan->tile->score_f32(scan->r, 1, g, g, scan->work, phi);
-    for (int lane = 0; lane < LANES; lane++)
-        if (!scan->out[tile * LANES + lane] && phi[lane] > most)
-            most = phi[lane];
-    scan->phi[tile] = most;
+    scan->tile->score_f32(scan->r, 1, g, g, scan->work, scan->phi + tile * LANES);
 }
 
 /* Score a tile from its G and B. */
@@ -356,22 +351,25 @@ fmal_status fmal_scan_refresh(fmal_scan *scan, const fmal_dmat *a, const fmal_dm
 
 /* ---- Which tiles can wait ---- */
 
-/*
- * A bound on the scores that a tile has now, from what they were when the tile was last
- * up to date: score + beta phi, valid up to scan->ceiling (docs/algorithms.md). With
- * slack, a guess.
- */
-static double upper_bound(const fmal_scan *scan, fmal_idx tile)
+/* score + beta phi, valid up to scan->ceiling (docs/algorithms.md); with slack, a
+   guess. */
+double fmal_scan_bound(const fmal_scan *scan, fmal_idx tile)
 {
-    double grown =
-        scan->beta[fmal_stream_steps(scan->stream)] - scan->beta[scan->done[tile]];
+    const float *score = scan->score + tile * LANES, *phi = scan->phi + tile * LANES;
+    float grown = (float) (scan->beta[fmal_stream_steps(scan->stream)] -
+                           scan->beta[scan->done[tile]]),
+          bound = -INFINITY;
 
     if (!scan->lazy)
         return INFINITY;
     if (scan->slack > 0)
         return scan->best[tile] * scan->slack;
-    double bound = scan->best[tile] + (1 + 1e-6) * grown * scan->phi[tile];
-    return bound <= scan->ceiling ? bound : INFINITY;
+    for (int lane = 0; lane < LANES; lane++) { /* who is out has a score of -INFINITY */
+        float of = score[lane] + grown * phi[lane];
+
+        bound = of > bound ? of : bound;
+    }
+    return bound * (1 + 1e-6) <= scan->ceiling ? bound * (1 + 1e-6) : INFINITY;
 }
 
 /* The tile that was best when it was last up to date. */
@@ -418,7 +416,7 @@ static int run_of(const fmal_scan *scan, fmal_idx tile, double bar, int most)
 
     while (count < most && tile + count < scan->tiles &&
            scan->done[tile + count] == scan->done[tile] &&
-           upper_bound(scan, tile + count) >= bar)
+           fmal_scan_bound(scan, tile + count) >= bar)
         count++;
     return count;
 }

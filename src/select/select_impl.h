@@ -85,6 +85,10 @@ fmal_status fmal_scan_push(fmal_scan *scan, const double *wz, double beta,
 /* As fmal_cells_drop. */
 void fmal_scan_drop(fmal_scan *scan, fmal_idx index_g);
 
+/* A bound on the scores that a tile has now, from what they were when it was last up to
+   date; INFINITY if there is none. Without lazy evaluation there never is. */
+double fmal_scan_bound(const fmal_scan *scan, fmal_idx tile);
+
 /* Bring up to date what may be within `margin`, relative, of the best. Then the two
    largest scores of this rank among what is up to date, and flag; FMAL_SCAN_BAD too if
    a score was not a finite number. Collective if lazy. */
