@@ -346,6 +346,7 @@ static const fmal_factor_ops dense_ops = {
     .bytes = dense_bytes,
     .stream_open = fmal_dense_stream_open,
     .stream_close = fmal_dense_stream_close,
+    .stream_put = fmal_dense_stream_put,
     .stream_push = fmal_dense_stream_push,
     .stream_apply = fmal_dense_stream_apply,
 };

@@ -12,6 +12,7 @@ typedef struct dense {
 
 fmal_status fmal_dense_stream_open(fmal_stream *s);
 void fmal_dense_stream_close(fmal_stream *s);
+void fmal_dense_stream_put(fmal_stream *s, fmal_idx slot);
 void fmal_dense_stream_push(fmal_stream *s, int step, const double *wz);
 int fmal_dense_stream_apply(fmal_stream *s, int first, int last, fmal_idx tile,
                             int n_tiles, float *pq);

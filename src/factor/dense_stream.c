@@ -41,6 +41,12 @@ void fmal_dense_stream_close(fmal_stream *s)
     fmal_free(&s->own);
 }
 
+void fmal_dense_stream_put(fmal_stream *s, fmal_idx slot)
+{
+    (void) s; /* rows are read where they are */
+    (void) slot;
+}
+
 void fmal_dense_stream_push(fmal_stream *s, int step, const double *wz)
 {
     stream_data *data = s->own;

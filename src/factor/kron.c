@@ -287,6 +287,7 @@ static const fmal_factor_ops kron_ops = {
     .bytes = kron_bytes,
     .stream_open = fmal_kron_stream_open,
     .stream_close = fmal_kron_stream_close,
+    .stream_put = fmal_kron_stream_put,
     .stream_push = fmal_kron_stream_push,
     .stream_apply = fmal_kron_stream_apply,
 };

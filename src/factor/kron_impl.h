@@ -68,6 +68,7 @@ fmal_status fmal_kron_gram(const fmal_factor *f, const uint8_t *take, double wei
 
 fmal_status fmal_kron_stream_open(fmal_stream *s);
 void fmal_kron_stream_close(fmal_stream *s);
+void fmal_kron_stream_put(fmal_stream *s, fmal_idx slot);
 void fmal_kron_stream_push(fmal_stream *s, int step, const double *wz);
 int fmal_kron_stream_apply(fmal_stream *s, int first, int last, fmal_idx tile,
                            int n_tiles, float *pq);

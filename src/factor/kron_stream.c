@@ -15,7 +15,7 @@ typedef struct {
     size_t y_stride;
 } stream_data;
 
-static void pack_sample(fmal_stream *s, fmal_idx slot)
+void fmal_kron_stream_put(fmal_stream *s, fmal_idx slot)
 {
     const kron *own = s->factor->own;
     stream_data *data = s->own;
@@ -23,6 +23,11 @@ static void pack_sample(fmal_stream *s, fmal_idx slot)
     fmal_idx tile = slot / LANES, lane = slot % LANES, il = s->local[slot];
     float *h = data->h + tile * d * LANES + lane;
 
+    if (il < 0) { /* padding: its results are not looked at */
+        for (int a = 0; a < d; a++)
+            h[a * LANES] = 0;
+        return;
+    }
     for (int a = 0; a < d; a++)
         h[a * LANES] = own->h[il * d + a];
     fmal_kron_rows(own, own->p + il * own->c);
@@ -58,7 +63,7 @@ fmal_status fmal_kron_stream_open(fmal_stream *s)
     FMAL_TRY(FMAL_ALLOC(&data->y, 4 * (fmal_idx) data->y_stride));
     for (fmal_idx slot = 0; slot < s->tiles * LANES; slot++)
         if (s->local[slot] >= 0)
-            pack_sample(s, slot);
+            fmal_kron_stream_put(s, slot);
     return FMAL_OK;
 }
 

@@ -163,6 +163,14 @@ void fmal_stream_destroy(fmal_stream **s)
     fmal_free(s);
 }
 
+void fmal_stream_put(fmal_stream *s, fmal_idx slot, fmal_idx local)
+{
+    if (s->local[slot] == local)
+        return;
+    s->local[slot] = local;
+    s->factor->ops->stream_put(s, slot);
+}
+
 fmal_idx fmal_stream_tiles(const fmal_stream *s)
 {
     return s->tiles;

@@ -11,7 +11,6 @@
 #include "fmal/mem.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { LANES = FMAL_STREAM_LANES };
@@ -20,6 +19,9 @@ enum { LANES = FMAL_STREAM_LANES };
    are worth fetching the matrices again for. */
 static const double REFRESH_BYTES = 64 << 20;
 enum { REFRESH_SAMPLES = 2048 };
+
+/* Steps after which the samples of the tiles that were scored since are sorted anew. */
+enum { SORT_STEPS = 16 };
 
 static size_t triangle(const fmal_scan *scan)
 {
@@ -32,7 +34,7 @@ static fmal_status allocate(fmal_scan *scan, const fmal_idx *samples)
     fmal_idx together = fmal_stream_together(scan->stream);
 
     FMAL_TRY(FMAL_ALLOC(&scan->samples, scan->n));
-    FMAL_TRY(FMAL_ALLOC(&scan->slot, scan->n));
+    FMAL_TRY(FMAL_ALLOC(&scan->slot, scan->problem->part->count));
     FMAL_TRY(FMAL_ALLOC(&scan->g, scan->tiles * (fmal_idx) triangle(scan)));
     FMAL_TRY(FMAL_ALLOC(&scan->b, scan->tiles * (fmal_idx) triangle(scan)));
     FMAL_TRY(FMAL_ALLOC(&scan->score, slots));
@@ -44,9 +46,11 @@ static fmal_status allocate(fmal_scan *scan, const fmal_idx *samples)
     FMAL_TRY(FMAL_ALLOC(&scan->work, FMAL_TILE_WORK(r) * LANES));
     FMAL_TRY(FMAL_ALLOC(&scan->pq, together * fmal_stream_most_steps(scan->stream) * 2 *
                                        r * r * LANES));
+    for (fmal_idx il = 0; il < scan->problem->part->count; il++)
+        scan->slot[il] = -1;
     for (fmal_idx i = 0; i < scan->n; i++) {
         scan->samples[i] = samples[i];
-        scan->slot[i] = i;
+        scan->slot[samples[i]] = i;
     }
     for (fmal_idx slot = 0; slot < slots; slot++)
         scan->out[slot] = fmal_stream_local(scan->stream, slot) < 0;
@@ -120,8 +124,7 @@ static void find_phi(fmal_scan *scan, fmal_idx tile)
     scan->tile->score_f32(scan->r, 1, g, g, scan->work, scan->phi + tile * LANES);
 }
 
-/* Score a tile from its G and B. */
-static void score_tile(fmal_scan *scan, fmal_idx tile)
+void fmal_scan_score(fmal_scan *scan, fmal_idx tile)
 {
     size_t at = (size_t) tile * triangle(scan);
     float *score = scan->score + tile * LANES;
@@ -145,6 +148,7 @@ static void forget_steps(fmal_scan *scan)
     memset(scan->done, 0, sizeof(int) * (size_t) scan->tiles);
     scan->beta[0] = 0;
     scan->ceiling = INFINITY;
+    scan->sorted = 0;
 }
 
 /* ---- Afresh ---- */
@@ -178,7 +182,7 @@ static void round_panel(fmal_scan *scan, const fmal_panel *panel, fmal_idx begin
     for (fmal_idx at = 0; at < fmal_panel_groups(panel) * FMAL_LANES; at++) {
         if (index[at] == FMAL_IDX_NONE)
             continue;
-        fmal_idx slot = scan->slot[i++];
+        fmal_idx slot = scan->slot[scan->samples[i++]];
         const double *x = from + (size_t) (at / FMAL_LANES) * count * FMAL_LANES +
                           (size_t) (at % FMAL_LANES);
         float *y =
@@ -237,91 +241,6 @@ static fmal_status refresh_batch(fmal_scan *scan, fmal_idx begin, fmal_idx end,
     return st;
 }
 
-/* ---- Order ---- */
-
-typedef struct {
-    float score;
-    fmal_idx i; /* of scan->samples */
-} place;
-
-static int by_score(const void *a, const void *b)
-{
-    const place *x = a, *y = b;
-
-    if (x->score != y->score)
-        return x->score > y->score ? -1 : 1;
-    return (x->i > y->i) - (x->i < y->i);
-}
-
-/* *x [tiles, count, LANES] in the order of places. */
-static fmal_status reorder(const fmal_scan *scan, const place *places, size_t count,
-                           float **x)
-{
-    float *to = NULL;
-
-    FMAL_TRY(FMAL_ALLOC(&to, scan->tiles * LANES * (fmal_idx) count));
-    for (fmal_idx slot = 0; slot < scan->n; slot++) {
-        fmal_idx was = scan->slot[places[slot].i];
-        const float *from =
-            *x + (size_t) (was / LANES) * count * LANES + (size_t) (was % LANES);
-        float *at =
-            to + (size_t) (slot / LANES) * count * LANES + (size_t) (slot % LANES);
-
-        for (size_t e = 0; e < count; e++)
-            at[e * LANES] = from[e * LANES];
-    }
-    fmal_free(x);
-    *x = to;
-    return FMAL_OK;
-}
-
-/* Pack the samples anew, in the order of places. */
-static fmal_status repack(fmal_scan *scan, const place *places)
-{
-    fmal_idx *samples = NULL;
-    fmal_status st = FMAL_ALLOC(&samples, scan->n);
-
-    fmal_stream_destroy(&scan->stream); /* first: there is room for one */
-    for (fmal_idx slot = 0; slot < scan->n && st == FMAL_OK; slot++)
-        samples[slot] = scan->samples[places[slot].i];
-    if (st == FMAL_OK)
-        st = fmal_stream_create(scan->problem->factor, samples, scan->n, scan->scale,
-                                false, &scan->stream);
-    fmal_free(&samples);
-    return st;
-}
-
-/*
- * Samples in the order of their scores, so that those that may be the best sit together
- * in few tiles. All tiles are up to date; what a sample's numbers are does not change.
- */
-static fmal_status sort_samples(fmal_scan *scan)
-{
-    size_t count = triangle(scan) / LANES;
-    place *places = NULL;
-    fmal_status st = FMAL_ALLOC(&places, scan->n);
-
-    for (fmal_idx i = 0; i < scan->n && st == FMAL_OK; i++)
-        places[i] = (place){ scan->score[scan->slot[i]], i };
-    if (st == FMAL_OK) {
-        qsort(places, (size_t) scan->n, sizeof *places, by_score);
-        st = repack(scan, places);
-    }
-    if (st == FMAL_OK)
-        st = reorder(scan, places, count, &scan->g);
-    if (st == FMAL_OK)
-        st = reorder(scan, places, count, &scan->b);
-    for (fmal_idx slot = 0; slot < scan->tiles * LANES && st == FMAL_OK; slot++) {
-        scan->out[slot] = slot >= scan->n || places[slot].score == -INFINITY;
-        if (slot < scan->n)
-            scan->slot[places[slot].i] = slot;
-    }
-    for (fmal_idx tile = 0; tile < scan->tiles && st == FMAL_OK; tile++)
-        score_tile(scan, tile);
-    fmal_free(&places);
-    return st;
-}
-
 fmal_status fmal_scan_refresh(fmal_scan *scan, const fmal_dmat *a, const fmal_dmat *e,
                               double *flops)
 {
@@ -343,9 +262,9 @@ fmal_status fmal_scan_refresh(fmal_scan *scan, const fmal_dmat *a, const fmal_dm
     fmal_max_f64(scan->problem->ctx, &scan->most, 1);
     forget_steps(scan);
     for (fmal_idx tile = 0; tile < scan->tiles && st == FMAL_OK; tile++)
-        score_tile(scan, tile);
+        fmal_scan_score(scan, tile);
     if (st == FMAL_OK && scan->lazy)
-        st = sort_samples(scan);
+        st = fmal_scan_sort(scan, -1);
     return fmal_agree(scan->problem->ctx, st);
 }
 
@@ -403,7 +322,7 @@ static void bring(fmal_scan *scan, fmal_idx tile, int count)
     }
     for (int i = 0; i < count; i++) {
         scan->done[tile + i] = now;
-        score_tile(scan, tile + i);
+        fmal_scan_score(scan, tile + i);
     }
     scan->brought += count;
 }
@@ -439,16 +358,32 @@ static void bring_above(fmal_scan *scan, double bar, double keep)
     }
 }
 
+/* Bring up to date the tiles that were so since samples were last sorted. */
+static void bring_hot(fmal_scan *scan)
+{
+    int now = fmal_stream_steps(scan->stream);
+
+    for (fmal_idx tile = 0; tile < scan->tiles; tile++)
+        if (scan->done[tile] > scan->sorted && scan->done[tile] < now)
+            bring(scan, tile, 1);
+}
+
 fmal_status fmal_scan_push(fmal_scan *scan, const double *wz, double beta,
                            double ceiling)
 {
-    if (fmal_stream_steps(scan->stream) == fmal_stream_capacity(scan->stream)) {
+    int step = fmal_stream_steps(scan->stream);
+
+    if (step == fmal_stream_capacity(scan->stream)) {
         bring_above(scan, -INFINITY, 0);
         if (scan->lazy)
-            FMAL_TRY(sort_samples(scan));
+            FMAL_TRY(fmal_scan_sort(scan, -1));
         forget_steps(scan);
+        step = 0;
+    } else if (scan->lazy && step >= scan->sorted + SORT_STEPS) {
+        bring_hot(scan);
+        FMAL_TRY(fmal_scan_sort(scan, scan->sorted));
+        scan->sorted = step;
     }
-    int step = fmal_stream_steps(scan->stream);
     fmal_stream_push(scan->stream, wz);
     scan->beta[step + 1] = scan->beta[step] + beta;
     scan->ceiling = ceiling < scan->ceiling ? ceiling : scan->ceiling;
@@ -458,23 +393,13 @@ fmal_status fmal_scan_push(fmal_scan *scan, const double *wz, double beta,
 void fmal_scan_drop(fmal_scan *scan, fmal_idx index_g)
 {
     const fmal_part *part = scan->problem->part;
-    fmal_idx il = index_g - part->first, low = 0, high = scan->n;
+    fmal_idx il = index_g - part->first;
 
-    if (il < 0 || il >= part->count)
+    if (il < 0 || il >= part->count || scan->slot[il] < 0)
         return;
-    while (low < high) { /* samples ascend */
-        fmal_idx middle = (low + high) / 2;
-
-        if (scan->samples[middle] < il)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == scan->n || scan->samples[low] != il)
-        return;
-    scan->out[scan->slot[low]] = 1;
-    scan->score[scan->slot[low]] = -INFINITY;
-    find_best(scan, scan->slot[low] / LANES);
+    scan->out[scan->slot[il]] = 1;
+    scan->score[scan->slot[il]] = -INFINITY;
+    find_best(scan, scan->slot[il] / LANES);
 }
 
 /* Index_g of a slot. */
@@ -542,7 +467,7 @@ fmal_idx fmal_scan_near_local(const fmal_scan *scan, double bar, fmal_idx *list)
     fmal_idx n = 0;
 
     for (fmal_idx i = 0; i < scan->n; i++) {
-        fmal_idx slot = scan->slot[i];
+        fmal_idx slot = scan->slot[scan->samples[i]];
 
         if (!scan->out[slot] && scan->done[slot / LANES] == now &&
             scan->score[slot] >= bar)

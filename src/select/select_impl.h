@@ -50,7 +50,7 @@ typedef struct fmal_scan {
     double scale;
     fmal_idx n, tiles;
     fmal_idx *samples; /* [n] local indices, ascending */
-    fmal_idx *slot;    /* [n] where each is */
+    fmal_idx *slot;    /* [part->count] where each sample is; -1: nowhere */
     float *g, *b;      /* [tiles, r (r + 1) / 2, LANES] */
     float *score; /* [tiles, LANES]: when last brought up to date; -INFINITY: out */
     float *best;  /* [tiles]: the largest of those */
@@ -62,6 +62,7 @@ typedef struct fmal_scan {
     float *phi;     /* [tiles]: largest tr(G (I + G)^-1) */
     double *beta;   /* [kept steps + 1]: sums of the steps' beta (docs/algorithms.md) */
     double ceiling; /* bounds up to this hold */
+    int sorted;     /* kept steps when samples were last sorted */
     double most;    /* largest tr G at the last refresh, of all ranks */
     bool bad;       /* a score was not a finite number */
     double brought, applied; /* tiles brought up to date, steps applied to tiles */
@@ -81,6 +82,13 @@ fmal_status fmal_scan_refresh(fmal_scan *scan, const fmal_dmat *a, const fmal_dm
    collective. */
 fmal_status fmal_scan_push(fmal_scan *scan, const double *wz, double beta,
                            double ceiling);
+
+/* Score a tile from its G and B. */
+void fmal_scan_score(fmal_scan *scan, fmal_idx tile);
+
+/* Sort the samples of all tiles that have seen more than `since` of the kept steps, and
+   now have seen all, by their scores. Not collective. */
+fmal_status fmal_scan_sort(fmal_scan *scan, int since);
 
 /* As fmal_cells_drop. */
 void fmal_scan_drop(fmal_scan *scan, fmal_idx index_g);

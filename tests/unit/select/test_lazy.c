@@ -37,8 +37,8 @@ static double worst_breach(const fmal_scan *lazy, const fmal_scan *eager)
     double worst = 0;
 
     for (fmal_idx i = 0; i < lazy->n; i++) {
-        fmal_idx slot = lazy->slot[i];
-        double score = eager->score[eager->slot[i]];
+        fmal_idx slot = lazy->slot[lazy->samples[i]];
+        double score = eager->score[eager->slot[eager->samples[i]]];
         double bound = fmal_scan_bound(lazy, slot / LANES);
 
         if (lazy->out[slot] || !(score > 0))
