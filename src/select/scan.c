@@ -21,7 +21,7 @@ static const double REFRESH_BYTES = 64 << 20;
 enum { REFRESH_SAMPLES = 2048 };
 
 /* Steps after which the samples of the tiles that were scored since are sorted anew. */
-enum { SORT_STEPS = 16 };
+enum { SORT_STEPS = 32 };
 
 static size_t triangle(const fmal_scan *scan)
 {
