@@ -28,7 +28,7 @@ typedef struct {
     int chunk;            /* class pairs at a time in quadratic */
     double *coefficients; /* [chunk, d (d + 1) / 2] */
     double *square;       /* [d, d]: a block of the matrix */
-    double *products;     /* [FMAL_KRON_PAIRS, m]: h_a h_b */
+    double *products;     /* [FMAL_FORMS_WORK(m)] */
     double *forms;        /* [chunk, m] */
 } panel_data;
 
@@ -134,7 +134,7 @@ static fmal_status kron_panel_open(fmal_panel *panel, int max_cols)
     data->chunk = pairs_at_a_time(own->d, own->used);
     FMAL_TRY(FMAL_ALLOC(&data->coefficients, data->chunk * (d * (d + 1) / 2)));
     FMAL_TRY(FMAL_ALLOC(&data->square, d * d));
-    FMAL_TRY(FMAL_ALLOC(&data->products, FMAL_KRON_PAIRS * m));
+    FMAL_TRY(FMAL_ALLOC(&data->products, FMAL_FORMS_WORK(m)));
     FMAL_TRY(FMAL_ALLOC(&data->forms, data->chunk * m));
     fill_rows(panel);
     return FMAL_OK;
@@ -277,12 +277,7 @@ static fmal_idx packed(int k, int l)
     return (fmal_idx) k * (k + 1) / 2 + l;
 }
 
-/*
- * h^T A_kl h = sum over a <= b of C_kl,ab h_a h_b, with C_kl,ab = A_kl,ab + A_kl,ba off
- * the diagonal: half the work of the product A_kl h, and one GEMM for many (k, l).
- */
-
-/* Coefficients of `count` class pairs from `first` on, to data->coefficients.
+/* Coefficients (fmal_forms) of the next `count` class pairs, to data->coefficients.
    Collective. (k, l) walks along with the pairs. */
 static void get_coefficients(panel_data *data, const fmal_dmat *a, int d, int *k,
                              int *l, int count)
@@ -302,22 +297,6 @@ static void get_coefficients(panel_data *data, const fmal_dmat *a, int d, int *k
     }
 }
 
-/* forms [count, m] = coefficients times products of the block's features. */
-static void block_forms(panel_data *data, int d, int m, int count)
-{
-    fmal_idx pairs = (fmal_idx) d * (d + 1) / 2;
-    int a = 0, b = 0;
-
-    for (fmal_idx first = 0; first < pairs; first += FMAL_KRON_PAIRS) {
-        int width =
-            (int) (pairs - first < FMAL_KRON_PAIRS ? pairs - first : FMAL_KRON_PAIRS);
-
-        fmal_kron_products(data->ht, m, width, &a, &b, data->products);
-        fmal_gemm(false, false, count, m, width, 1, data->coefficients + first,
-                  (int) pairs, data->products, m, first > 0, data->forms, m);
-    }
-}
-
 /* Forms of `count` class pairs from `first` on, for all slots, into the triangles g. */
 static void scatter_forms(fmal_panel *panel, fmal_idx first, int count, double *g)
 {
@@ -329,7 +308,8 @@ static void scatter_forms(fmal_panel *panel, fmal_idx first, int count, double *
     for (fmal_idx b = 0; b < panel->blocks; b++) {
         int m = gather_block(panel, b);
 
-        block_forms(data, d, m, count);
+        fmal_forms(data->ht, d, m, data->coefficients, count, data->products,
+                   data->forms);
         for (int pair = 0; pair < count; pair++)
             for (int i = 0; i < m; i++) {
                 fmal_idx group = panel->first_group[b] + i / FMAL_LANES;
@@ -443,7 +423,7 @@ static double kron_bytes(const fmal_factor *f, fmal_idx n)
     double chunk = pairs_at_a_time(own->d, own->used);
 
     return 8 * ((double) n * (r + u) + d * m + 2 * r * (u * d + u * m) +
-                chunk * (d * (d + 1) / 2 + m) + d * d + FMAL_KRON_PAIRS * m);
+                chunk * (d * (d + 1) / 2 + m) + d * d + (double) FMAL_FORMS_WORK(m));
 }
 
 static const fmal_factor_ops kron_ops = {
@@ -462,6 +442,8 @@ static const fmal_factor_ops kron_ops = {
     .stream_close = fmal_kron_stream_close,
     .stream_push = fmal_kron_stream_push,
     .stream_apply = fmal_kron_stream_apply,
+    .cut = fmal_kron_cut,
+    .gram_blocks = fmal_kron_gram_blocks,
 };
 
 static fmal_status kron_create(const fmal_ctx *ctx, const fmal_part *part,
@@ -479,6 +461,7 @@ static fmal_status kron_create(const fmal_ctx *ctx, const fmal_part *part,
     *own = *given;
     *f = (fmal_factor){ .ops = &kron_ops, .ctx = *ctx, .part = *part, .own = own };
     f->classes = own->zero_sum ? own->c : 1;
+    f->class_blocks = own->blocks;
     fmal_kron_sizes(own->likelihood, own->top, own->d, own->c, &f->order, &f->rank);
     st = FMAL_ALLOC(&own->sample, own->d + own->c);
     if (st == FMAL_OK)
