@@ -143,10 +143,10 @@ static fmal_status pick_binary(const fmal_query *q, fmal_batch *out)
 
 static const char *const bait_options[] = { "lambda", "oversample", "labelled-fisher",
                                             "grid",   "select",     "precision",
-                                            NULL };
+                                            "fisher", NULL };
 static const char *const topc_options[] = { "lambda", "oversample", "labelled-fisher",
                                             "grid",   "select",     "precision",
-                                            "topc",   NULL };
+                                            "fisher", "topc",       NULL };
 
 const fmal_strategy fmal_strategy_bait = {
     .name = "bait",
