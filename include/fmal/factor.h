@@ -250,6 +250,97 @@ double fmal_panel_apply_flops(const fmal_panel *panel);
 /** Bytes of a panel of n samples. Not collective. */
 double fmal_panel_bytes(const fmal_factor *f, fmal_idx n);
 
+/**
+ * Slots alone: fmal_panel_blocks, _groups, _first_group and _index work on it, passes
+ * do not. Not collective.
+ */
+fmal_status fmal_panel_slots(const fmal_factor *f, const fmal_idx *samples, fmal_idx n,
+                             fmal_panel **out);
+
+/* ---- Information cut down to its diagonal ---- */
+
+/** What is kept of a sample's Fisher information V^T V. */
+typedef enum fmal_fisher {
+    FMAL_FISHER_FULL,
+    FMAL_FISHER_BLOCK, /* its class blocks on the diagonal, d x d each */
+    FMAL_FISHER_DIAG,  /* its diagonal */
+} fmal_fisher;
+
+/** How many class blocks there are on the diagonal, of D / that rows each; 1 in the
+   dense form. Not collective. */
+int fmal_factor_class_blocks(const fmal_factor *f);
+
+/** Whether such a part of the information can be had: blocks only of Kronecker factors.
+    Not collective. */
+bool fmal_factor_can_cut(const fmal_factor *f, fmal_fisher fisher);
+
+/**
+ * What is kept of one sample, in short: weights and x, such that
+ *
+ *     FMAL_FISHER_BLOCK  block k of the information is weight_k x x^T,  x = h
+ *     FMAL_FISHER_DIAG   block k of its diagonal is weight_k x
+ *
+ * weight_k is p_k (1 - p_k) of the full likelihood, in general the diagonal of R^T R;
+ * in the dense form there is one block of weight 1.
+ *
+ * Not collective.
+ * @param il        local index
+ * @param[out] cut  [class blocks + D / class blocks]: the weights, then x
+ */
+void fmal_factor_cut_local(const fmal_factor *f, fmal_fisher fisher, fmal_idx il,
+                           double *cut);
+
+/** The same of any sample, on every rank. Collective over ctx. */
+void fmal_factor_cut(const fmal_factor *f, fmal_fisher fisher, fmal_idx index_g,
+                     double *cut);
+
+/**
+ * out += weight * diagonal of the sum over taken samples of all ranks of V_i^T V_i.
+ *
+ * Collective over ctx. The same bits on any number of ranks, as fmal_factor_gram.
+ *
+ * @param take      [part.count]: nonzero for the samples to take; borrowed
+ * @param[out] out  [D], complete on every rank
+ * @return FMAL_ERR_NOMEM, agreed
+ */
+fmal_status fmal_factor_diagonal(const fmal_factor *f, const uint8_t *take,
+                                 double weight, double *out);
+
+/**
+ * The class blocks on the diagonal of the same sum, each to the rank that owns it.
+ *
+ * Collective over ctx; Kronecker form only.
+ *
+ * @param classes  who owns which class block; as many ranks as ctx
+ * @param stride   numbers from a block to the next
+ * @param[out] out [classes->count, stride]: symmetric d x d blocks, both triangles;
+ * added to
+ * @param[out] flops  added: what this rank computed; may be NULL
+ * @return FMAL_ERR_NOMEM, agreed
+ * Cost: n c d (d + 1) flops of all ranks.
+ */
+fmal_status fmal_factor_gram_blocks(const fmal_factor *f, const uint8_t *take,
+                                    double weight, const fmal_part *classes,
+                                    size_t stride, double *out, double *flops);
+
+/** Numbers of the work array of fmal_forms for m samples. */
+#define FMAL_FORMS_WORK(m) ((fmal_idx) 512 * (m))
+
+/**
+ * forms [count, m] = x_i^T C_j x_i for samples i and symmetric matrices j.
+ *
+ * With only the products x_a x_b, a <= b, and all matrices in one GEMM: half the work
+ * of C x. Not collective.
+ *
+ * @param xt            [d, m]: samples fastest
+ * @param coefficients  [count, d (d + 1) / 2]: columns b, rows a <= b; C_bb on the
+ *                      diagonal, C_ab + C_ba off it
+ * @param work          [FMAL_FORMS_WORK(m)]
+ * Cost: count m d (d + 1) flops.
+ */
+void fmal_forms(const double *xt, int d, int m, const double *coefficients, int count,
+                double *work, double *forms);
+
 /* ---- Passes in single precision ---- */
 
 /**

@@ -217,6 +217,11 @@ double fmal_gemm_rate(const fmal_ctx *ctx);
     @return false if a pivot is not positive. Not collective. */
 bool fmal_cholesky(int n, double *a);
 
+/** a = inverse of symmetric a [n, n], of which the lower triangle is read and both are
+    written; by LAPACK, for orders that are not small. @return false if a pivot is not
+    positive; a is lost then. Not collective. */
+bool fmal_invert(int n, double *a);
+
 /** X = X L^-T for X given as its transpose: rows x[i] of length n, i < r, are the
    columns of X; L lower [r, r] row-major. Not collective. */
 void fmal_solve_right(int r, const double *l, double *x, int n);

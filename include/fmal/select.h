@@ -34,11 +34,12 @@ typedef struct fmal_problem {
 
 /** How to select. A plain value. */
 typedef struct fmal_select_options {
-    fmal_idx batch;    /* samples to pick, 1 to the number of candidates */
-    double lambda;     /* ridge, > 0 */
-    double oversample; /* forward steps per sample of the batch, >= 1 */
-    bool labelled_sum; /* the labelled information is a sum, not a mean */
-    bool top;          /* no search: the best first scores, factors not scaled */
+    fmal_idx batch;     /* samples to pick, 1 to the number of candidates */
+    double lambda;      /* ridge, > 0 */
+    double oversample;  /* forward steps per sample of the batch, >= 1 */
+    bool labelled_sum;  /* the labelled information is a sum, not a mean */
+    fmal_fisher fisher; /* what is kept of every information matrix */
+    bool top;           /* no search: the best first scores, factors not scaled */
     fmal_likelihood likelihood; /* of the factors, for plans */
     int topc;                   /* of FMAL_LIKELIHOOD_TOPC */
     int grid_rows, grid_cols;   /* of the matrices' grid; 0: chosen by their order */
@@ -52,8 +53,10 @@ typedef struct fmal_select_options {
 typedef struct fmal_select_plan {
     fmal_idx n, candidates, labelled, order;
     int rank;
+    fmal_fisher fisher;
+    int blocks;                 /* class blocks on the diagonal */
     fmal_idx forward, backward; /* steps */
-    int grid_rows, grid_cols;
+    int grid_rows, grid_cols;   /* 1 x 1 where fisher is not full */
     double bytes_matrices, bytes_candidates, bytes_pool; /* of the fullest rank */
     double bytes;                                        /* their sum */
     double flops; /* of the rank with most, expected: refreshes come as scores fall */
@@ -65,13 +68,14 @@ typedef struct fmal_select_plan {
  * @param ranks         how many there are
  * @param d, c          features and classes of Kronecker factors
  * @return FMAL_ERR_ARG: a batch larger than the pool, a grid of more ranks than there
- * are
+ * are, a grid where there is none
  */
 fmal_status fmal_select_plan_make(const fmal_select_options *options, fmal_idx n,
                                   fmal_idx labelled, fmal_idx excluded, int d, int c,
                                   int ranks, fmal_select_plan *plan);
 
-/** The same for dense factors of r rows and `order` columns. */
+/** The same for dense factors of r rows and `order` columns; FMAL_ERR_ARG also for
+    FMAL_FISHER_BLOCK: they have no class blocks. */
 fmal_status fmal_select_plan_dense(const fmal_select_options *options, fmal_idx n,
                                    fmal_idx labelled, fmal_idx excluded, int r,
                                    fmal_idx order, int ranks, fmal_select_plan *plan);
@@ -96,7 +100,7 @@ typedef struct fmal_select_state {
  * Collective; options equal on all ranks.
  *
  * @param phases  receives seconds and flops; borrowed; may be NULL
- * @return FMAL_ERR_ARG (batch larger than the pool), FMAL_ERR_NUMERIC, FMAL_ERR_NOMEM
+ * @return FMAL_ERR_ARG (as of plans), FMAL_ERR_NUMERIC, FMAL_ERR_NOMEM
  */
 fmal_status fmal_selector_create(const fmal_problem *problem,
                                  const fmal_select_options *options,

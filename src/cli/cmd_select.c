@@ -97,6 +97,11 @@ static fmal_status check_needs(const job *j, const fmal_pool_info *info)
             "%s: the strategy '%s' needs /features and /logits; the pool has "
             "/embeddings",
             j->o->pool, j->strategy->name);
+    if (info->rows > 0 && j->select.fisher == FMAL_FISHER_BLOCK)
+        return FMAL_FAIL(FMAL_ERR_USAGE,
+                         "--fisher block: %s has /embeddings, which have no class "
+                         "blocks; take full or diag",
+                         j->o->pool);
     return FMAL_OK;
 }
 

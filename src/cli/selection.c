@@ -7,6 +7,9 @@
 
 static const char *const labelled_names[] = { "mean", "sum", NULL };
 enum { MEAN, SUM };
+/* In the order of fmal_fisher. */
+static const char *const fisher_names[] = { "full", "block", "diag", NULL };
+
 static const char *const select_names[] = { "greedy", "top", NULL };
 enum { GREEDY, TOP };
 
@@ -50,6 +53,16 @@ const fmal_opt selection_table[] = {
       .max = 1e6,
       .identity = true,
       .help = "samples added per sample of the batch, before removals" },
+    { .name = "fisher",
+      .type = FMAL_OPT_CHOICE,
+      .offset = AT(fisher),
+      .def = "full",
+      .choices = fisher_names,
+      .arg = "WHAT",
+      .identity = true,
+      .help =
+          "of information matrices: all, their class blocks on the diagonal, or the "
+          "diagonal" },
     { .name = "labelled-fisher",
       .type = FMAL_OPT_CHOICE,
       .offset = AT(labelled_fisher),
@@ -147,6 +160,28 @@ static fmal_status check_honoured(const fmal_opts *opts, const selection_options
     return FMAL_OK;
 }
 
+/* What goes with information matrices that are cut down. */
+static fmal_status check_fisher(const fmal_opts *opts, const selection_options *o)
+{
+    static const char *const full_only[] = { "grid", "precision" };
+
+    if (o->fisher == FMAL_FISHER_FULL)
+        return FMAL_OK;
+    for (int i = 0; i < FMAL_COUNT(full_only); i++)
+        if (fmal_opts_given(opts, full_only[i]))
+            return FMAL_FAIL(FMAL_ERR_USAGE,
+                             "--%s: only --fisher full uses it; leave one of them out",
+                             full_only[i]);
+    if (o->fisher == FMAL_FISHER_BLOCK &&
+        selection_strategy(o)->likelihood == FMAL_LIKELIHOOD_BINARY)
+        return FMAL_FAIL(
+            FMAL_ERR_USAGE,
+            "--fisher block: the information of '%s' is one block, so that "
+            "this is what it does anyway; leave it out, or take diag",
+            selection_strategy(o)->name);
+    return FMAL_OK;
+}
+
 /* "auto" or "2x3" to rows and columns; 0 and 0 for auto. */
 static fmal_status parse_grid(const char *text, int *rows, int *cols)
 {
@@ -191,6 +226,7 @@ fmal_status selection_map(const fmal_opts *opts, const selection_options *o,
         .batch = o->batch,
         .lambda = o->lambda,
         .oversample = o->oversample,
+        .fisher = (fmal_fisher) o->fisher,
         .labelled_sum = o->labelled_fisher == SUM,
         .top = o->select == TOP,
         .double_precision = o->precision == DOUBLE,
@@ -199,6 +235,7 @@ fmal_status selection_map(const fmal_opts *opts, const selection_options *o,
     };
 
     FMAL_TRY(check_honoured(opts, o));
+    FMAL_TRY(check_fisher(opts, o));
     FMAL_TRY(parse_grid(o->grid, &s.grid_rows, &s.grid_cols));
     FMAL_TRY(parse_lazy(o->lazy, selection_strategy(o), &s));
     if (s.double_precision || s.top) {
@@ -216,9 +253,15 @@ fmal_status selection_map(const fmal_opts *opts, const selection_options *o,
 void selection_print(const cli *c, bool dry_run, const fmal_select_plan *plan,
                      const char *of)
 {
+    char matrices[80];
+
+    if (plan->fisher == FMAL_FISHER_FULL)
+        snprintf(matrices, sizeof matrices, "grid=%dx%d factor_rank=%d",
+                 plan->grid_rows, plan->grid_cols, plan->rank);
+    else
+        snprintf(matrices, sizeof matrices, "fisher=%s blocks=%d",
+                 fisher_names[plan->fisher], plan->blocks);
     plan_line(c, dry_run,
-              "D=%" PRId64 " grid=%dx%d factor_rank=%d steps=%" PRId64 "+%" PRId64
-              " (added+removed)%s",
-              plan->order, plan->grid_rows, plan->grid_cols, plan->rank, plan->forward,
-              plan->backward, of);
+              "D=%" PRId64 " %s steps=%" PRId64 "+%" PRId64 " (added+removed)%s",
+              plan->order, matrices, plan->forward, plan->backward, of);
 }

@@ -13,7 +13,7 @@
 
 typedef struct selection_options {
     char *grid, *lazy;
-    int strategy, labelled_fisher, select, precision;
+    int strategy, fisher, labelled_fisher, select, precision;
     int64_t batch, topc, seed;
     double lambda, oversample;
 } selection_options;

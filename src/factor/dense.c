@@ -9,6 +9,7 @@
 #include "dense_impl.h"
 #include "fmal/mem.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -57,6 +58,25 @@ static void dense_sample(const fmal_factor *f, fmal_idx index_g, double scale,
     for (fmal_idx i = 0; i < f->rank * f->order; i++)
         own->rows[i] *= scale;
     out->v = own->rows;
+}
+
+/* The diagonal alone: one block of weight 1. */
+static void dense_cut(const fmal_factor *f, fmal_fisher fisher, fmal_idx il,
+                      double *cut)
+{
+    const dense *own = f->own;
+    const float *v = own->v + il * f->rank * f->order;
+
+    assert(fisher == FMAL_FISHER_DIAG);
+    (void) fisher;
+    *cut++ = 1;
+    for (fmal_idx j = 0; j < f->order; j++) {
+        double sum = 0;
+
+        for (int y = 0; y < f->rank; y++)
+            sum += (double) v[y * f->order + j] * (double) v[y * f->order + j];
+        cut[j] = sum;
+    }
 }
 
 /* ---- Sums ---- */
@@ -349,6 +369,7 @@ static const fmal_factor_ops dense_ops = {
     .stream_put = fmal_dense_stream_put,
     .stream_push = fmal_dense_stream_push,
     .stream_apply = fmal_dense_stream_apply,
+    .cut = dense_cut,
 };
 
 static fmal_status dense_create(const fmal_ctx *ctx, const fmal_part *part,
@@ -371,6 +392,7 @@ static fmal_status dense_create(const fmal_ctx *ctx, const fmal_part *part,
                         .order = order,
                         .rank = r,
                         .classes = 1,
+                        .class_blocks = 1,
                         .own = own };
     st = FMAL_ALLOC(&own->sample, r * order);
     if (st == FMAL_OK)

@@ -127,25 +127,37 @@ static void fill_slots(fmal_panel *panel, const fmal_idx *samples, fmal_idx n)
     panel->first_group[blocks] = panel->groups;
 }
 
-fmal_status fmal_panel_create(const fmal_factor *f, const fmal_idx *samples, fmal_idx n,
-                              double scale, int max_cols, fmal_panel **out)
+fmal_status fmal_panel_slots(const fmal_factor *f, const fmal_idx *samples, fmal_idx n,
+                             fmal_panel **out)
 {
     fmal_panel *panel = NULL;
     fmal_status st;
 
     FMAL_TRY(FMAL_ALLOC(&panel, 1));
     panel->factor = f;
-    panel->scale = scale;
     count_groups(panel, samples, n);
     st = FMAL_ALLOC(&panel->first_group, panel->blocks + 1);
     if (st == FMAL_OK)
         st = FMAL_ALLOC(&panel->local, panel->groups * FMAL_LANES);
     if (st == FMAL_OK)
         st = FMAL_ALLOC(&panel->index_g, panel->groups * FMAL_LANES);
-    if (st == FMAL_OK) {
-        fill_slots(panel, samples, n);
-        st = f->ops->panel_open(panel, max_cols);
+    if (st != FMAL_OK) {
+        fmal_panel_destroy(&panel);
+        return st;
     }
+    fill_slots(panel, samples, n);
+    *out = panel;
+    return FMAL_OK;
+}
+
+fmal_status fmal_panel_create(const fmal_factor *f, const fmal_idx *samples, fmal_idx n,
+                              double scale, int max_cols, fmal_panel **out)
+{
+    fmal_panel *panel = NULL;
+
+    FMAL_TRY(fmal_panel_slots(f, samples, n, &panel));
+    panel->scale = scale;
+    fmal_status st = f->ops->panel_open(panel, max_cols);
     if (st != FMAL_OK)
         fmal_panel_destroy(&panel);
     else

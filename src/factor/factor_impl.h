@@ -28,6 +28,10 @@ typedef struct fmal_factor_ops {
     void (*stream_push)(fmal_stream *stream, int step, const double *wz);
     int (*stream_apply)(fmal_stream *stream, int first, int last, fmal_idx tile,
                         int n_tiles, float *pq);
+    void (*cut)(const fmal_factor *self, fmal_fisher fisher, fmal_idx il, double *cut);
+    fmal_status (*gram_blocks)(const fmal_factor *self, const uint8_t *take,
+                               double weight, const fmal_part *classes, size_t stride,
+                               double *out, double *flops); /* NULL: no class blocks */
 } fmal_factor_ops;
 
 struct fmal_factor {
@@ -37,9 +41,10 @@ struct fmal_factor {
     fmal_isa isa; /* the lowest of all ranks */
     fmal_idx order;
     int rank;
-    int blocks;  /* of a sample in the Kronecker form, else 0 */
-    int classes; /* blocks over which rows sum to zero, or 1 */
-    void *own;   /* the form's data */
+    int blocks;       /* of a sample in the Kronecker form, else 0 */
+    int classes;      /* blocks over which rows sum to zero, or 1 */
+    int class_blocks; /* on the diagonal of the information */
+    void *own;        /* the form's data */
 };
 
 struct fmal_panel {

@@ -290,6 +290,8 @@ static const fmal_factor_ops kron_ops = {
     .stream_put = fmal_kron_stream_put,
     .stream_push = fmal_kron_stream_push,
     .stream_apply = fmal_kron_stream_apply,
+    .cut = fmal_kron_cut,
+    .gram_blocks = fmal_kron_gram_blocks,
 };
 
 static fmal_status kron_create(const fmal_ctx *ctx, const fmal_part *part,
@@ -308,6 +310,7 @@ static fmal_status kron_create(const fmal_ctx *ctx, const fmal_part *part,
     *f = (fmal_factor){ .ops = &kron_ops, .ctx = *ctx, .part = *part, .own = own };
     f->classes = own->zero_sum ? own->c : 1;
     f->blocks = own->used;
+    f->class_blocks = own->blocks;
     fmal_kron_sizes(own->likelihood, own->top, own->d, own->c, &f->order, &f->rank);
     st = FMAL_ALLOC(&own->sample, own->d + own->c);
     if (st == FMAL_OK)

@@ -11,7 +11,8 @@
  *
  * cut into panels of feature pairs so that memory stays small whatever d and c.
  *
- * The other likelihoods take the weights of R^T R as they are, diagonal blocks too.
+ * The other likelihoods take the weights of R^T R as they are, diagonal blocks too; and
+ * so do sums of diagonal blocks alone.
  *
  * Partial sums of blocks of samples are added exactly (par.h). The scale of an entry is
  * a power of two from a bound on it: by Cauchy-Schwarz a block's sum of p_k p_l h_a h_b
@@ -30,7 +31,13 @@ typedef struct {
     const fmal_factor *f;
     const kron *own;
     const uint8_t *take;
+    double scale;             /* of the sum */
+    fmal_dmat *out;           /* the whole matrix, or */
+    const fmal_part *classes; /* the diagonal blocks of these classes: */
+    double *blocks;           /* [classes->count, stride] */
+    size_t stride;
     int pairs;        /* of classes */
+    int *k, *l;       /* [pairs]: those classes, k >= l */
     double *down;     /* [c, d]: 2^-e of sqrt(t) */
     int bits;         /* of the integer scale */
     double *bound;    /* [c, d]: one block's sum of p_k (1 - p_k) h_a^2 */
@@ -49,6 +56,8 @@ typedef struct {
 
 static void job_clear(gram_job *job)
 {
+    fmal_free(&job->k);
+    fmal_free(&job->l);
     fmal_free(&job->down);
     fmal_free(&job->bound);
     fmal_free(&job->ht);
@@ -74,17 +83,36 @@ static fmal_idx slab_width(fmal_idx pairs, fmal_idx d)
     return room < all ? room : all;
 }
 
-static fmal_status job_init(gram_job *job, const fmal_factor *f, const uint8_t *take)
+/* All pairs of classes whose weights make up the sum, in the order of
+   fmal_kron_weights. */
+static void list_pairs(gram_job *job)
 {
-    const kron *own = f->own;
-    fmal_idx c = own->blocks, d = own->d, m = f->part.block;
-    fmal_idx pairs = fmal_kron_weight_count(own);
+    int n = 0;
 
-    memset(job, 0, sizeof *job);
-    job->f = f;
-    job->own = own;
-    job->take = take;
+    for (int k = 0; k < job->own->blocks; k++) {
+        int first = job->classes ? k : 0;
+        int last =
+            job->own->likelihood == FMAL_LIKELIHOOD_FULL && !job->classes ? k - 1 : k;
+
+        for (int l = first; l <= last; l++) {
+            job->k[n] = k;
+            job->l[n++] = l;
+        }
+    }
+}
+
+/* `job` says what is to be summed, and where to. */
+static fmal_status job_init(gram_job *job)
+{
+    const fmal_factor *f = job->f;
+    const kron *own = job->own = f->own;
+    fmal_idx c = own->blocks, d = own->d, m = f->part.block;
+    fmal_idx pairs = job->classes ? c : fmal_kron_weight_count(own);
+
     job->pairs = (int) pairs;
+    FMAL_TRY(FMAL_ALLOC(&job->k, pairs));
+    FMAL_TRY(FMAL_ALLOC(&job->l, pairs));
+    list_pairs(job);
     FMAL_TRY(FMAL_ALLOC(&job->down, c * d));
     FMAL_TRY(FMAL_ALLOC(&job->bound, c * d));
     FMAL_TRY(FMAL_ALLOC(&job->ht, d * m));
@@ -125,9 +153,17 @@ static int gather(gram_job *job, fmal_idx b)
 
 static void gather_weights(gram_job *job, int m)
 {
-    for (int i = 0; i < m; i++)
-        fmal_kron_weights(job->own, job->own->p + job->taken[i] * job->own->c,
-                          job->weight + i, m);
+    for (int i = 0; i < m; i++) {
+        const double *p = job->own->p + job->taken[i] * job->own->c;
+
+        if (!job->classes) {
+            fmal_kron_weights(job->own, p, job->weight + i, m);
+            continue;
+        }
+        fmal_kron_diagonal(job->own, p, job->diagonal);
+        for (int k = 0; k < job->pairs; k++)
+            job->weight[(size_t) k * (size_t) m + (size_t) i] = job->diagonal[k];
+    }
 }
 
 static void add_bounds(gram_job *job, fmal_idx i)
@@ -180,12 +216,6 @@ void fmal_kron_products(const double *ht, int m, int width, int *a, int *b,
     }
 }
 
-/* Pairs of class k are (k, 0) to (k, this). */
-static int last_partner(const kron *own, int k)
-{
-    return own->likelihood == FMAL_LIKELIHOOD_FULL ? k - 1 : k;
-}
-
 /* sum += partial in fixed point, for feature pairs [first, first + width) of the slab.
    Scaling by powers of two is exact. */
 static void add_partial(gram_job *job, fmal_idx first, int width)
@@ -196,15 +226,13 @@ static void add_partial(gram_job *job, fmal_idx first, int width)
     int64_t *sum = job->sum + first;
     const int *a = job->a + first, *b = job->b + first;
 
-    for (int k = 0; k < job->own->blocks; k++)
-        for (int l = 0; l <= last_partner(job->own, k);
-             l++, partial += width, sum += job->slab) {
-            const double *down_k = job->down + (size_t) k * (size_t) d;
-            const double *down_l = job->down + (size_t) l * (size_t) d;
+    for (int pair = 0; pair < job->pairs; pair++, partial += width, sum += job->slab) {
+        const double *down_k = job->down + (size_t) job->k[pair] * (size_t) d;
+        const double *down_l = job->down + (size_t) job->l[pair] * (size_t) d;
 
-            for (int t = 0; t < width; t++)
-                sum[t] += llrint(partial[t] * down_k[a[t]] * down_l[b[t]] * unit);
-        }
+        for (int t = 0; t < width; t++)
+            sum[t] += llrint(partial[t] * down_k[a[t]] * down_l[b[t]] * unit);
+    }
 }
 
 /* The same for one pair of classes: sqrt(w) h times its transpose, row by row of the
@@ -259,13 +287,31 @@ static void put(fmal_dmat *out, int k, int l, int a, int b, double x)
         fmal_dmat_add_at(out, k + b, l + a, x);
 }
 
-/* A sum of class pair (k, l) and features a, b to its places. */
-static void put_pair(const kron *own, fmal_dmat *out, int k, int l, int a, int b,
-                     double x)
+/* A sum of class k and features a, b to its block, if that is this rank's. */
+static void put_own(const gram_job *job, int k, int a, int b, double x)
 {
-    int d = own->d;
+    fmal_idx at = k - job->classes->first;
+    int d = job->own->d;
 
-    if (own->likelihood == FMAL_LIKELIHOOD_FULL) {
+    if (at < 0 || at >= job->classes->count)
+        return;
+    double *block = job->blocks + (size_t) at * job->stride;
+    block[a * d + b] += x;
+    if (a != b)
+        block[b * d + a] += x;
+}
+
+/* A sum of class pair (k, l) and features a, b to its places. */
+static void put_pair(const gram_job *job, int k, int l, int a, int b, double x)
+{
+    fmal_dmat *out = job->out;
+    int d = job->own->d;
+
+    if (job->classes) {
+        put_own(job, k, a, b, x);
+        return;
+    }
+    if (job->own->likelihood == FMAL_LIKELIHOOD_FULL) {
         put(out, k * d, l * d, a, b, -x);
         put(out, l * d, k * d, a, b, -x);
         put(out, k * d, k * d, a, b, x);
@@ -277,53 +323,87 @@ static void put_pair(const kron *own, fmal_dmat *out, int k, int l, int a, int b
         put(out, l * d, k * d, a, b, x);
 }
 
-/* The slab's finished sums to the blocks of the matrix. */
-static void put_slab(const gram_job *job, fmal_idx count, double weight, fmal_dmat *out)
+/* The slab's finished sums to their places. */
+static void put_slab(const gram_job *job, fmal_idx count)
 {
     const int64_t *sum = job->sum;
     double unit = ldexp(1, -job->bits);
     int d = job->own->d;
 
-    if (!out->grid->inside)
+    if (job->out && !job->out->grid->inside)
         return;
-    for (int k = 0; k < job->own->blocks; k++)
-        for (int l = 0; l <= last_partner(job->own, k); l++, sum += job->slab)
-            for (fmal_idx t = 0; t < count; t++) {
-                int a = job->a[t], b = job->b[t];
-                double x = weight * ((double) sum[t] * unit /
+    for (int pair = 0; pair < job->pairs; pair++, sum += job->slab) {
+        int k = job->k[pair], l = job->l[pair];
+
+        for (fmal_idx t = 0; t < count; t++) {
+            int a = job->a[t], b = job->b[t];
+            double x = job->scale * ((double) sum[t] * unit /
                                      job->down[(size_t) k * (size_t) d + (size_t) a] /
                                      job->down[(size_t) l * (size_t) d + (size_t) b]);
 
-                put_pair(job->own, out, k, l, a, b, x);
-            }
+            put_pair(job, k, l, a, b, x);
+        }
+    }
 }
 
-fmal_status fmal_kron_gram(const fmal_factor *f, const uint8_t *take, double weight,
-                           fmal_dmat *out, double *flops)
+static fmal_status run(gram_job *job, double *flops)
 {
-    gram_job job;
+    const fmal_factor *f = job->f;
     int d = ((const kron *) f->own)->d, a = 0, b = 0;
-    fmal_status st = fmal_agree(&f->ctx, job_init(&job, f, take));
+    fmal_status st = fmal_agree(&f->ctx, job_init(job));
 
     if (st == FMAL_OK)
-        find_scales(&job);
+        find_scales(job);
     while (st == FMAL_OK && b < d) {
         fmal_idx count = 0;
 
-        for (; count < job.slab && b < d; count++) {
-            job.a[count] = a;
-            job.b[count] = b;
+        for (; count < job->slab && b < d; count++) {
+            job->a[count] = a;
+            job->b[count] = b;
             if (a++ == b) {
                 a = 0;
                 b++;
             }
         }
-        memset(job.sum, 0, sizeof(int64_t) * (size_t) (job.pairs * job.slab));
+        memset(job->sum, 0, sizeof(int64_t) * (size_t) (job->pairs * job->slab));
         for (fmal_idx block = 0; block < f->part.block_count; block++)
-            add_block(&job, block, count, flops);
-        fmal_sum_i64(&f->ctx, job.sum, job.pairs * job.slab);
-        put_slab(&job, count, weight, out);
+            add_block(job, block, count, flops);
+        fmal_sum_i64(&f->ctx, job->sum, job->pairs * job->slab);
+        put_slab(job, count);
     }
-    job_clear(&job);
+    job_clear(job);
     return st;
+}
+
+fmal_status fmal_kron_gram(const fmal_factor *f, const uint8_t *take, double weight,
+                           fmal_dmat *out, double *flops)
+{
+    gram_job job = { .f = f, .take = take, .scale = weight, .out = out };
+
+    return run(&job, flops);
+}
+
+fmal_status fmal_kron_gram_blocks(const fmal_factor *f, const uint8_t *take,
+                                  double weight, const fmal_part *classes,
+                                  size_t stride, double *out, double *flops)
+{
+    gram_job job = { .f = f,
+                     .take = take,
+                     .scale = weight,
+                     .classes = classes,
+                     .blocks = out,
+                     .stride = stride };
+
+    return run(&job, flops);
+}
+
+void fmal_kron_cut(const fmal_factor *f, fmal_fisher fisher, fmal_idx il, double *cut)
+{
+    const kron *own = f->own;
+    const float *h = own->h + il * own->d;
+    double *x = cut + own->blocks;
+
+    fmal_kron_diagonal(own, own->p + il * own->c, cut);
+    for (int a = 0; a < own->d; a++)
+        x[a] = fisher == FMAL_FISHER_DIAG ? (double) h[a] * (double) h[a] : h[a];
 }

@@ -60,11 +60,19 @@ int fmal_kron_weight_count(const kron *own);
 void fmal_kron_weights(const kron *own, const double *p, double *weight,
                        fmal_idx stride);
 
-/* Diagonal of R^T R, [blocks], without cancellation. */
+/* Diagonal of R^T R, [blocks], without cancellation; own->work and own->center are
+ * lost.
+ */
 void fmal_kron_diagonal(const kron *own, const double *p, double *diagonal);
 
 fmal_status fmal_kron_gram(const fmal_factor *f, const uint8_t *take, double weight,
                            fmal_dmat *out, double *flops);
+
+fmal_status fmal_kron_gram_blocks(const fmal_factor *f, const uint8_t *take,
+                                  double weight, const fmal_part *classes,
+                                  size_t stride, double *out, double *flops);
+
+void fmal_kron_cut(const fmal_factor *f, fmal_fisher fisher, fmal_idx il, double *cut);
 
 fmal_status fmal_kron_stream_open(fmal_stream *s);
 void fmal_kron_stream_close(fmal_stream *s);

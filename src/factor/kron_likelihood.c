@@ -171,9 +171,11 @@ void fmal_kron_diagonal(const kron *own, const double *p, double *diagonal)
         break;
     case FMAL_LIKELIHOOD_TOPC:
         top_probabilities(own, p);
+        rest_of(own->work, own->c, diagonal); /* 1 - q */
+        rest_of(p, own->c, own->center);      /* 1 - p */
         for (int k = 0; k < own->c; k++)
-            diagonal[k] = own->work[k] * (1 - p[k]) * (1 - p[k]) +
-                          (1 - own->work[k]) * p[k] * p[k];
+            diagonal[k] = own->work[k] * own->center[k] * own->center[k] +
+                          diagonal[k] * p[k] * p[k];
         break;
     case FMAL_LIKELIHOOD_BINARY:
         diagonal[0] = binary_weight(p, own->c);

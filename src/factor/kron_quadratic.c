@@ -24,9 +24,10 @@ typedef struct {
     bool triangular;      /* one class block */
     double *coefficients; /* [n, chunk, d (d + 1) / 2]; T [n, d, d] if triangular */
     double *square;       /* [d, d]: a block of a matrix */
-    double *products;     /* [FMAL_KRON_PAIRS, m]: h_a h_b; T h [d, m] if triangular */
-    double *forms;        /* [n, chunk, m] */
-    double *const *to;    /* [n]: forms of all slots, [groups, class pairs, LANES] */
+    double
+        *products; /* [FMAL_FORMS_WORK(m)], of fmal_forms; T h [d, m] if triangular */
+    double *forms; /* [n, chunk, m] */
+    double *const *to; /* [n]: forms of all slots, [groups, class pairs, LANES] */
 } quadratic_job;
 
 static const kron *kron_of(const quadratic_job *job)
@@ -59,7 +60,8 @@ double fmal_kron_quadratic_bytes(const kron *own, double m)
 {
     double d = own->d, rows = 2.0 * pairs_at_a_time(own, 2);
 
-    return 8 * (rows * ((double) feature_pairs(own) + m) + d * d + FMAL_KRON_PAIRS * m);
+    return 8 * (rows * ((double) feature_pairs(own) + m) + d * d +
+                (double) FMAL_FORMS_WORK(m));
 }
 
 static fmal_status job_init(quadratic_job *job, fmal_panel *panel, int n)
@@ -73,7 +75,7 @@ static fmal_status job_init(quadratic_job *job, fmal_panel *panel, int n)
     fmal_idx each = job->triangular ? d * d : feature_pairs(own);
     FMAL_TRY(FMAL_ALLOC(&job->coefficients, rows * each));
     FMAL_TRY(FMAL_ALLOC(&job->square, d * d));
-    FMAL_TRY(FMAL_ALLOC(&job->products, (job->triangular ? d : FMAL_KRON_PAIRS) * m));
+    FMAL_TRY(FMAL_ALLOC(&job->products, job->triangular ? d * m : FMAL_FORMS_WORK(m)));
     return FMAL_ALLOC(&job->forms, rows * m);
 }
 
@@ -140,23 +142,6 @@ static void triangular_forms(quadratic_job *job, int m)
     }
 }
 
-/* job->forms [rows, m] = coefficients times products of the block's features. */
-static void block_forms(quadratic_job *job, int m, int rows)
-{
-    fmal_idx pairs = feature_pairs(kron_of(job));
-    const kron_panel *data = job->panel->own;
-    int a = 0, b = 0;
-
-    for (fmal_idx first = 0; first < pairs; first += FMAL_KRON_PAIRS) {
-        int width =
-            (int) (pairs - first < FMAL_KRON_PAIRS ? pairs - first : FMAL_KRON_PAIRS);
-
-        fmal_kron_products(data->ht, m, width, &a, &b, job->products);
-        fmal_gemm(false, false, rows, m, width, 1, job->coefficients + first,
-                  (int) pairs, job->products, m, first > 0, job->forms, m);
-    }
-}
-
 /* Row `row` of job->forms to class pair `pair` of a block's slots. */
 static void scatter(const quadratic_job *job, fmal_idx b, int m, int row, fmal_idx pair,
                     double *to)
@@ -178,7 +163,8 @@ static void all_forms(quadratic_job *job, fmal_idx first, int count)
         if (job->triangular)
             triangular_forms(job, m);
         else
-            block_forms(job, m, job->n * count);
+            fmal_forms(((const kron_panel *) job->panel->own)->ht, kron_of(job)->d, m,
+                       job->coefficients, job->n * count, job->products, job->forms);
         for (int i = 0; i < job->n; i++)
             for (int pair = 0; pair < count; pair++)
                 scatter(job, b, m, i * count + pair, first + pair, job->to[i]);

@@ -5,6 +5,10 @@
 #include <cblas.h>
 #include <math.h>
 
+/* Of LAPACK, which OpenBLAS holds. */
+void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info);
+void dpotri_(const char *uplo, const int *n, double *a, const int *lda, int *info);
+
 void fmal_gemm(bool trans_a, bool trans_b, int m, int n, int k, double alpha,
                const double *a, int lda, const double *b, int ldb, double beta,
                double *c, int ldc)
@@ -46,6 +50,22 @@ bool fmal_cholesky(int n, double *a)
             a[i * n + j] = 0;
     }
     return true;
+}
+
+bool fmal_invert(int n, double *a)
+{
+    int info = 0;
+
+    dpotrf_("U", &n, a, &n, &info);          /* by columns: our lower triangle */
+    for (int i = 0; i < n && info == 0; i++) /* it lets NaN pass */
+        info = !(a[(size_t) i * (size_t) n + (size_t) i] > 0);
+    if (info == 0)
+        dpotri_("U", &n, a, &n, &info);
+    for (int i = 0; i < n; i++)
+        for (int j = i + 1; j < n; j++)
+            a[(size_t) i * (size_t) n + (size_t) j] =
+                a[(size_t) j * (size_t) n + (size_t) i];
+    return info == 0;
 }
 
 void fmal_solve_right(int r, const double *l, double *x, int n)

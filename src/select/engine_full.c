@@ -16,25 +16,17 @@
 
 /* ---- The matrix M of a set ---- */
 
+static fmal_status add_information(fmal_selector *s, double weight, double *flops)
+{
+    return fmal_factor_gram(s->problem.factor, s->take, weight, s->full->inverse->a,
+                            flops);
+}
+
 /* full->inverse->a = M of the labelled samples and the batch so far. */
 static fmal_status build_information(fmal_selector *s, double *flops)
 {
-    const fmal_factor *factor = s->problem.factor;
-    double labelled = (double) s->plan.labelled, batch = (double) s->options.batch;
-    fmal_dmat *m = s->full->inverse->a;
-
-    fmal_dmat_set_diagonal(m, s->options.lambda);
-    if (s->plan.labelled > 0) {
-        double each = s->options.labelled_sum ? 1 : 1 / labelled;
-
-        fmal_take_role(s, FMAL_LABELLED);
-        FMAL_TRY(fmal_factor_gram(factor, s->take, each * labelled / (labelled + batch),
-                                  m, flops));
-    }
-    if (s->state.n_added == s->state.n_removed)
-        return FMAL_OK;
-    fmal_take_batch(s);
-    return fmal_factor_gram(factor, s->take, s->scale * s->scale, m, flops);
+    fmal_dmat_set_diagonal(s->full->inverse->a, s->options.lambda);
+    return fmal_sum_information(s, add_information, flops);
 }
 
 /* n^3 for the inverse and 4 n^3 for A F A, shared by the ranks of the grid. */
@@ -115,26 +107,13 @@ static fmal_status make_scan(fmal_selector *s)
     return fmal_agree(s->problem.ctx, st);
 }
 
-static void full_drop(fmal_selector *s, fmal_idx index_g);
-
-/* Those of the list that are in the batch already, or were removed from it. */
-static void drop_chosen(fmal_selector *s)
-{
-    const fmal_select_state *state = &s->state;
-
-    for (fmal_idx i = 0; i < state->n_added && !s->removing; i++)
-        full_drop(s, state->added[i]);
-    for (fmal_idx i = 0; i < state->n_removed && s->removing; i++)
-        full_drop(s, state->removed[i]);
-}
-
 static fmal_status refresh_cells(fmal_selector *s, double *flops)
 {
     const fmal_inverse *inv = s->full->inverse;
 
     if (!s->full->cells) {
         FMAL_TRY(make_cells(s));
-        drop_chosen(s);
+        fmal_drop_chosen(s);
     }
     FMAL_TRY(fmal_cells_refresh(s->full->cells, inv->a, inv->e, flops));
     fmal_cells_score(s->full->cells, s->removing ? -1 : 1);
@@ -156,7 +135,7 @@ static fmal_status refresh_samples(fmal_selector *s, double *flops)
     if (!s->full->scan) {
         fmal_cells_destroy(&s->full->cells);
         FMAL_TRY(make_scan(s));
-        drop_chosen(s);
+        fmal_drop_chosen(s);
     }
     s->full->doubt = 1;
     s->full->last_gain = s->state.refresh_score;

@@ -72,6 +72,13 @@ static double largest_share(fmal_idx n, int ranks)
 
 static fmal_status choose_grid(fmal_select_plan *p, int ranks)
 {
+    if (p->fisher != FMAL_FISHER_FULL) {
+        if (p->grid_rows > 0)
+            return FMAL_FAIL(FMAL_ERR_ARG,
+                             "--grid: only --fisher full has matrices on a grid");
+        p->grid_rows = p->grid_cols = 1;
+        return FMAL_OK;
+    }
     if (p->grid_rows == 0)
         fmal_grid_choose(p->order, ranks, &p->grid_rows, &p->grid_cols);
     if (p->grid_rows * p->grid_cols > ranks)
@@ -115,6 +122,8 @@ fmal_status fmal_plan_steps(const fmal_select_options *o, fmal_idx n, fmal_idx l
                            .labelled = labelled,
                            .order = order,
                            .rank = rank,
+                           .fisher = o->fisher,
+                           .blocks = 1,
                            .grid_rows = o->grid_rows,
                            .grid_cols = o->grid_cols };
 
@@ -144,7 +153,13 @@ fmal_status fmal_select_plan_make(const fmal_select_options *o, fmal_idx n,
         return FMAL_FAIL(FMAL_ERR_ARG, "--topc %d: there are %d classes", o->topc, c);
     fmal_kron_sizes(o->likelihood, o->topc, d, c, &order, &rank);
     FMAL_TRY(fmal_plan_steps(o, n, labelled, excluded, order, rank, ranks, &p));
+    p.blocks = (int) (order / d);
     p.bytes_pool = share * (4.0 * d + 12.0 * c + 2);
+    if (o->fisher != FMAL_FISHER_FULL) {
+        fmal_plan_cut(d, share, ranks, &p);
+        *plan = p;
+        return FMAL_OK;
+    }
     p.bytes_matrices = matrix_bytes(&p);
     p.bytes_candidates = candidate_bytes(&p, least(share, (double) p.candidates), d);
     p.bytes = p.bytes_pool + p.bytes_matrices + p.bytes_candidates;
@@ -164,8 +179,14 @@ fmal_status fmal_select_plan_dense(const fmal_select_options *o, fmal_idx n,
     double share = largest_share(n, ranks), rows = (double) FMAL_BLOCK * r;
     double columns = 256; /* of a matrix at a time: src/factor/dense.c */
 
+    FMAL_TRY(fmal_plan_check_fisher(o->fisher, false));
     FMAL_TRY(fmal_plan_steps(o, n, labelled, excluded, order, r, ranks, &p));
     p.bytes_pool = share * (4.0 * r * (double) order + 2);
+    if (o->fisher != FMAL_FISHER_FULL) {
+        fmal_plan_cut((int) order, share, ranks, &p);
+        *plan = p;
+        return FMAL_OK;
+    }
     p.bytes_matrices = matrix_bytes(&p);
     p.bytes_candidates =
         least(share, (double) p.candidates) *

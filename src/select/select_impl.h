@@ -182,9 +182,30 @@ fmal_status fmal_plan_steps(const fmal_select_options *options, fmal_idx n,
 /* Columns W that wait before they are folded in, for factors of rank r. */
 int fmal_pending_columns(fmal_idx leading, int r);
 
+/* Refuse what factors cannot give. Not collective. */
+fmal_status fmal_plan_check_fisher(fmal_fisher fisher, bool has_blocks);
+
+/* Bytes and flops of a plan that has its steps, where fisher is not full; `share`: the
+   samples of the rank with most; d: features, or columns of dense factors. */
+void fmal_plan_cut(int d, double share, int ranks, fmal_select_plan *plan);
+
+/* Classes whose coefficients are with all ranks at a time in a refresh. */
+int fmal_block_chunk(int c, int d);
+
 /* Lists of this rank's samples, in s->take. */
 void fmal_take_role(fmal_selector *s, fmal_role role);
 void fmal_take_batch(fmal_selector *s);
+
+/* The information of the labelled samples and of the batch so far, by calls of `add`
+   for the samples of s->take, with their weight. flops is passed on. */
+typedef fmal_status fmal_add_information(fmal_selector *s, double weight,
+                                         double *flops);
+fmal_status fmal_sum_information(fmal_selector *s, fmal_add_information *add,
+                                 double *flops);
+
+/* Drop, of the samples that are scored, those that are in the batch already, or were
+   removed from it. */
+void fmal_drop_chosen(fmal_selector *s);
 
 /*
  * One way to measure the information of a set of samples: what it keeps of matrices and
@@ -227,6 +248,13 @@ typedef struct fmal_engine {
 } fmal_engine;
 
 extern const fmal_engine fmal_engine_full;
+extern const fmal_engine fmal_engine_block;
+extern const fmal_engine fmal_engine_diag;
+
+/* What the engines of the approximations hold: cut_impl.h. */
+typedef struct fmal_cut fmal_cut;
+typedef struct fmal_block fmal_block;
+typedef struct fmal_diag fmal_diag;
 
 /* What the full engine holds: scan while it adds in single precision, else cells. */
 typedef struct fmal_full {
@@ -244,7 +272,10 @@ struct fmal_selector {
     fmal_select_plan plan;
     fmal_phases *phases;
     const fmal_engine *engine;
-    fmal_full *full;
+    fmal_full *full; /* each engine's own */
+    fmal_cut *cut;
+    fmal_block *block;
+    fmal_diag *diag;
     bool removing; /* samples are scored to be removed */
     double scale;  /* of a candidate's factor, sqrt(batch / (labelled + batch)) */
     uint8_t *take; /* [count], work */

@@ -49,6 +49,33 @@ void fmal_take_role(fmal_selector *s, fmal_role role)
         s->take[i] = s->problem.role[i] == role;
 }
 
+void fmal_drop_chosen(fmal_selector *s)
+{
+    const fmal_select_state *state = &s->state;
+
+    for (fmal_idx i = 0; i < state->n_added && !s->removing; i++)
+        s->engine->drop(s, state->added[i]);
+    for (fmal_idx i = 0; i < state->n_removed && s->removing; i++)
+        s->engine->drop(s, state->removed[i]);
+}
+
+fmal_status fmal_sum_information(fmal_selector *s, fmal_add_information *add,
+                                 double *flops)
+{
+    double labelled = (double) s->plan.labelled, batch = (double) s->options.batch;
+
+    if (s->plan.labelled > 0) {
+        double each = s->options.labelled_sum ? 1 : 1 / labelled;
+
+        fmal_take_role(s, FMAL_LABELLED);
+        FMAL_TRY(add(s, each * labelled / (labelled + batch), flops));
+    }
+    if (s->state.n_added == s->state.n_removed)
+        return FMAL_OK;
+    fmal_take_batch(s);
+    return add(s, s->scale * s->scale, flops);
+}
+
 /* ---- Directions ---- */
 
 static fmal_status refresh(fmal_selector *s)
@@ -250,19 +277,28 @@ static fmal_status make_plan(fmal_selector *s)
     return FMAL_OK;
 }
 
+static const fmal_engine *const engines[] = {
+    [FMAL_FISHER_FULL] = &fmal_engine_full,
+    [FMAL_FISHER_BLOCK] = &fmal_engine_block,
+    [FMAL_FISHER_DIAG] = &fmal_engine_diag,
+};
+
 /* Everything but the first refresh. */
 static fmal_status prepare(const fmal_problem *problem,
                            const fmal_select_options *options, fmal_phases *phases,
                            fmal_selector **out)
 {
     fmal_selector *s = NULL;
-    fmal_status st = FMAL_ALLOC(&s, 1);
+    fmal_status st;
 
+    FMAL_TRY(fmal_plan_check_fisher(
+        options->fisher, fmal_factor_can_cut(problem->factor, FMAL_FISHER_BLOCK)));
+    st = FMAL_ALLOC(&s, 1);
     if (st == FMAL_OK) {
         s->problem = *problem;
         s->options = *options;
         s->phases = phases;
-        s->engine = &fmal_engine_full;
+        s->engine = engines[options->fisher];
         s->log.margin = INFINITY;
     }
     if ((st = fmal_agree(problem->ctx, st)) == FMAL_OK)

@@ -167,10 +167,11 @@ static fmal_status pick_binary(const fmal_query *q, fmal_batch *out)
 
 static const char *const bait_options[] = { "lambda", "oversample", "labelled-fisher",
                                             "grid",   "select",     "precision",
-                                            "lazy",   NULL };
+                                            "lazy",   "fisher",     NULL };
 static const char *const topc_options[] = { "lambda", "oversample", "labelled-fisher",
                                             "grid",   "select",     "precision",
-                                            "lazy",   "topc",       NULL };
+                                            "lazy",   "fisher",     "topc",
+                                            NULL };
 
 const fmal_strategy fmal_strategy_bait = {
     .name = "bait",

@@ -16,14 +16,16 @@
 
 typedef struct {
     const fmal_oracle_problem *p;
-    int size;                 /* D = c d */
-    double *factors;          /* [n, c, D], not scaled */
+    int blocks, size;         /* D = blocks d */
+    int rows;                 /* of a factor, after the mask */
+    double *factors;          /* [n, rows, D], not scaled */
+    double *unmasked;         /* [c, D] */
     double *fisher;           /* [D, D] */
     double *start;            /* M_0 [D, D] */
     double *matrix, *inverse; /* M and its inverse, [D, D] */
     long double *work;        /* [D, 2 D] */
-    double *left;             /* V M^-1 [c, D] */
-    double *leftf;            /* V M^-1 F [c, D] */
+    double *left;             /* V M^-1 [rows, D] */
+    double *leftf;            /* V M^-1 F [rows, D] */
     double *score;            /* [n]; NAN marks what may not be chosen */
     bool *candidate;          /* [n] */
     int64_t *picked;          /* [n] */
@@ -39,6 +41,7 @@ static double *zeros(size_t count)
 static void oracle_clear(oracle *o)
 {
     free(o->factors);
+    free(o->unmasked);
     free(o->fisher);
     free(o->start);
     free(o->matrix);
@@ -53,43 +56,113 @@ static void oracle_clear(oracle *o)
 
 static int oracle_init(oracle *o, const fmal_oracle_problem *p)
 {
-    size_t n = (size_t) p->n, c = (size_t) p->c, size = c * (size_t) p->d;
+    size_t n = (size_t) p->n, c = (size_t) p->c;
+    size_t blocks = p->rows == ORACLE_BINARY ? 1 : c, size = blocks * (size_t) p->d;
+    size_t rows = p->mask == ORACLE_ALL ? c : p->mask == ORACLE_BLOCKS ? blocks : size;
 
-    *o = (oracle){ .p = p, .size = (int) size, .margin = INFINITY };
-    o->factors = zeros(n * c * size);
+    *o = (oracle){ .p = p,
+                   .blocks = (int) blocks,
+                   .size = (int) size,
+                   .rows = (int) rows,
+                   .margin = INFINITY };
+    o->factors = zeros(n * rows * size);
+    o->unmasked = zeros(c * size);
     o->fisher = zeros(size * size);
     o->start = zeros(size * size);
     o->matrix = zeros(size * size);
     o->inverse = zeros(size * size);
-    o->work = calloc(2 * size * size, sizeof(long double));
-    o->left = zeros(c * size);
-    o->leftf = zeros(c * size);
+    o->work = calloc(2 * (size + rows) * (size + rows), sizeof(long double));
+    o->left = zeros(rows * size);
+    o->leftf = zeros(rows * size);
     o->score = zeros(n);
     o->candidate = calloc(n + 1, sizeof(bool));
     o->picked = calloc(n + 1, sizeof(int64_t));
-    return o->factors && o->fisher && o->start && o->matrix && o->inverse && o->work &&
-                   o->left && o->leftf && o->score && o->candidate && o->picked
+    return o->factors && o->unmasked && o->fisher && o->start && o->matrix &&
+                   o->inverse && o->work && o->left && o->leftf && o->score &&
+                   o->candidate && o->picked
                ? 0
                : -1;
 }
 
 static double *factor_of(const oracle *o, int64_t x)
 {
-    return o->factors + (size_t) x * (size_t) o->p->c * (size_t) o->size;
+    return o->factors + (size_t) x * (size_t) o->rows * (size_t) o->size;
 }
 
-/* Row y of V_x is sqrt(p_y) (e_y - p) (x) h. */
+/* Class y's place by probability, of equals the first. */
+static int place_of(const double *prob, int c, int y)
+{
+    int before = 0;
+
+    for (int k = 0; k < c; k++)
+        before += prob[k] > prob[y] || (prob[k] == prob[y] && k < y);
+    return before;
+}
+
+/* Element (y, k) of R, V = R (x) h^T; c rows, of which some may be zero. */
+static double row_element(const oracle *o, const double *prob, int y, int k)
+{
+    int c = o->p->c, top = o->p->rows == ORACLE_TOPC ? o->p->topc : c;
+    double sum = 0, largest = 0, rest = 0;
+
+    for (int j = 0; j < c; j++) {
+        if (place_of(prob, c, j) < top)
+            sum += prob[j];
+        if (place_of(prob, c, j) == 0)
+            largest = prob[j];
+        else
+            rest += prob[j];
+    }
+    if (o->p->rows == ORACLE_BINARY)
+        return y == 0 ? sqrt(largest) * rest : y == 1 ? -sqrt(rest) * largest : 0;
+    if (o->p->rows == ORACLE_TOPC && place_of(prob, c, y) >= top)
+        return 0;
+    /* Probabilities sum to 1 but for rounding, and all of them need no division. */
+    double q = o->p->rows == ORACLE_TOPC ? prob[y] / sum : prob[y];
+    return sqrt(q) * ((y == k) - prob[k]);
+}
+
+/* V -> a factor of what the mask leaves of V^T V: of block (k, k), which is a multiple
+   of h h^T, one row; of the diagonal one row for each element. */
+static void apply_mask(const oracle *o, const float *h, const double *prob, double *out)
+{
+    int c = o->p->c, d = o->p->d, size = o->size;
+    const double *v = o->unmasked;
+
+    if (o->p->mask == ORACLE_ALL)
+        memcpy(out, v, (size_t) c * (size_t) size * sizeof *out);
+    for (int k = 0; k < o->blocks && o->p->mask == ORACLE_BLOCKS; k++) {
+        double weight = 0;
+
+        for (int y = 0; y < c; y++)
+            weight += row_element(o, prob, y, k) * row_element(o, prob, y, k);
+        for (int j = 0; j < d; j++)
+            out[k * size + k * d + j] = sqrt(weight) * (double) h[j];
+    }
+    for (int j = 0; j < size && o->p->mask == ORACLE_DIAGONAL; j++) {
+        double sum = 0;
+
+        for (int y = 0; y < c; y++)
+            sum += v[y * size + j] * v[y * size + j];
+        out[j * size + j] = sqrt(sum);
+    }
+}
+
 static void form_factor(oracle *o, int x)
 {
     int c = o->p->c, d = o->p->d;
     const double *prob = o->p->probs + (size_t) x * (size_t) c;
     const float *h = o->p->features + (size_t) x * (size_t) d;
-    double *v = factor_of(o, x);
+    double *v = o->unmasked;
 
     for (int y = 0; y < c; y++)
-        for (int k = 0; k < c; k++)
+        for (int k = 0; k < o->blocks; k++) {
+            double element = row_element(o, prob, y, k);
+
             for (int j = 0; j < d; j++)
-                *v++ = sqrt(prob[y]) * ((y == k) - prob[k]) * (double) h[j];
+                *v++ = element * (double) h[j];
+        }
+    apply_mask(o, h, prob, factor_of(o, x));
 }
 
 /* matrix += weight V_x^T V_x */
@@ -98,9 +171,9 @@ static void add_information(const oracle *o, double *matrix, int64_t x, double w
     const double *v = factor_of(o, x);
     int size = o->size;
 
-    for (int y = 0; y < o->p->c; y++, v += size)
+    for (int y = 0; y < o->rows; y++, v += size)
         for (int a = 0; a < size; a++)
-            for (int b = 0; b < size; b++)
+            for (int b = 0; b < size && v[a] != 0; b++)
                 matrix[a * size + b] += weight * v[a] * v[b];
 }
 
@@ -154,7 +227,7 @@ static void eliminate(long double *work, int size, int columns)
         for (int r = 0; r < size; r++) {
             long double times = work[r * columns + k];
 
-            for (int j = k; r != k && j < columns; j++)
+            for (int j = k; r != k && times != 0 && j < columns; j++)
                 work[r * columns + j] -= times * work[k * columns + j];
         }
     }
@@ -192,7 +265,7 @@ static void times_matrix(const double *in, const double *matrix, int rows, int s
     memset(out, 0, (size_t) rows * (size_t) size * sizeof *out);
     for (int y = 0; y < rows; y++)
         for (int a = 0; a < size; a++)
-            for (int b = 0; b < size; b++)
+            for (int b = 0; b < size && in[y * size + a] != 0; b++)
                 out[y * size + b] += in[y * size + a] * matrix[a * size + b];
 }
 
@@ -208,10 +281,10 @@ static double dot(const double *a, const double *b, int n)
 /* tr((I + sign P)^-1 Q) of sample x */
 static double score_of(oracle *o, int64_t x, int sign)
 {
-    int c = o->p->c, size = o->size;
+    int c = o->rows, size = o->size;
     const double *v = factor_of(o, x);
     double weight = candidate_weight(o), trace = 0;
-    long double *system = o->work; /* [I + sign P | Q], [c, 2 c] */
+    long double *system = o->work; /* [I + sign P | Q], [rows, 2 rows] */
 
     times_matrix(v, o->inverse, c, size, o->left);
     times_matrix(o->left, o->fisher, c, size, o->leftf);
@@ -312,4 +385,19 @@ int fmal_oracle_bait(const fmal_oracle_problem *p, int64_t *picks,
         *smallest_margin = o.margin;
     oracle_clear(&o);
     return 0;
+}
+
+double fmal_oracle_objective(const fmal_oracle_problem *p, const int64_t *set, int n)
+{
+    double objective = NAN;
+    oracle o;
+
+    if (oracle_init(&o, p) == 0) {
+        form_problem(&o);
+        for (int i = 0; i < n; i++)
+            o.picked[o.n_picked++] = set[i];
+        objective = form_matrix(&o);
+    }
+    oracle_clear(&o);
+    return objective;
 }

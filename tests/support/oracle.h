@@ -7,6 +7,9 @@
  * the weights of the last layer. Each step builds M anew, inverts it, and scores every
  * sample from that inverse. Serial, without BLAS; cost n c D^2 multiplications a step.
  *
+ * With a mask every V_x^T V_x is cut down to its diagonal d x d blocks, or to its
+ * diagonal, before anything else.
+ *
  *     fmal_oracle_problem p = { .n = n, .d = d, .c = c, .features = h, ... };
  *     fmal_oracle_bait(&p, picks, &before, &after, NULL);
  *
@@ -17,6 +20,14 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+/** What is kept of V_x^T V_x. */
+typedef enum { ORACLE_ALL, ORACLE_BLOCKS, ORACLE_DIAGONAL } fmal_oracle_mask;
+
+/** Rows of V_x: as above; sqrt(q_y) (e_y - p) for the topc most probable classes, q
+    their probabilities renormalised; or, D = d, sqrt(p) (1 - p) and -sqrt(1 - p) p, p
+   the largest probability. */
+typedef enum { ORACLE_FULL, ORACLE_TOPC, ORACLE_BINARY } fmal_oracle_rows;
 
 /** A selection to be made. A plain value; borrows its arrays. */
 typedef struct fmal_oracle_problem {
@@ -31,6 +42,9 @@ typedef struct fmal_oracle_problem {
     double lambda;
     double oversample; /* forward steps are ceil(oversample batch) */
     bool labelled_sum; /* F_L is the sum over the labelled samples, not their mean */
+    fmal_oracle_mask mask;
+    fmal_oracle_rows rows;
+    int topc;
 } fmal_oracle_problem;
 
 /**
@@ -53,5 +67,8 @@ typedef struct fmal_oracle_problem {
 int fmal_oracle_bait(const fmal_oracle_problem *p, int64_t *picks,
                      double *objective_before, double *objective_after,
                      double *smallest_margin);
+
+/** tr(M^-1 F) with the n samples of `set` in M; NAN without memory. */
+double fmal_oracle_objective(const fmal_oracle_problem *p, const int64_t *set, int n);
 
 #endif

@@ -1,6 +1,7 @@
 fmal_test(factor gram)
 fmal_test(factor rows)
 fmal_test(factor sample)
+fmal_test(factor cut)
 fmal_test(factor panel RANKS 1 2 3)
 
 # The copies of the hot loops are private to the module.

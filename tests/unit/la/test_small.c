@@ -91,6 +91,41 @@ static void test_not_positive(fmal_test *t)
     }
 }
 
+static void test_invert(fmal_test *t)
+{
+    static const int orders[] = { 1, 2, 3, 9, 70 };
+
+    for (int o = 0; o < FMAL_COUNT(orders); o++) {
+        int n = orders[o];
+        double *a = positive(n, n, 0.1, 8), *x = positive(n, n, 0.1, 8), worst = 0;
+
+        for (int i = 0; i < n; i++) /* the upper triangle is not read */
+            for (int j = i + 1; j < n; j++)
+                x[i * n + j] = NAN;
+        bool done = fmal_invert(n, x), symmetric = true;
+        double size = norm_of(a, n) * norm_of(x, n);
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < n; j++) {
+                double sum = i == j ? -1 : 0;
+
+                for (int k = 0; k < n; k++)
+                    sum += a[i * n + k] * x[k * n + j];
+                worst = fmax(worst, fabs(sum));
+                symmetric = symmetric && x[i * n + j] == x[j * n + i];
+            }
+        fmal_test_ok(t, done && symmetric && worst < 4 * DBL_EPSILON * n * size,
+                     "inverse of order %d: %.2g", n, worst);
+        fmal_free(&a);
+        fmal_free(&x);
+    }
+    for (int i = 0; i < FMAL_COUNT(not_positive); i++) {
+        double a[4];
+
+        memcpy(a, not_positive[i].a, sizeof a);
+        fmal_test_ok(t, !fmal_invert(2, a), "no inverse: %s", not_positive[i].name);
+    }
+}
+
 /* X L^-T times L^T is X again; X has r columns, given as rows. */
 static void test_solve(fmal_test *t)
 {
@@ -135,6 +170,7 @@ int main(int argc, char **argv)
     test_gemm(&t);
     test_cholesky(&t);
     test_not_positive(&t);
+    test_invert(&t);
     test_solve(&t);
     test_blas(&t);
     return fmal_test_end(&t);

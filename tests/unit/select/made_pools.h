@@ -119,33 +119,83 @@ static inline fmal_select_options options_of(const pool_case *q)
                                   .labelled_sum = q->sum };
 }
 
+static inline int choose(fmal_rng *r, const int *from, int n)
+{
+    return from[fmal_rng_below(r, (uint64_t) n)];
+}
+
+/** A case of any size and kind, by rule. */
+static inline pool_case random_case(uint32_t seed)
+{
+    static const int features[] = { 1, 2, 5, 9 }, classes[] = { 2, 3, 6 };
+    static const double lambdas[] = { 0.01, 1, 100 }, oversamples[] = { 1, 1.5, 2, 3 };
+    fmal_rng r = fmal_rng_stream(seed, FMAL_RNG_INIT, 0, 0);
+    pool_case q = { .name = "random", .n = 1 + (int) fmal_rng_below(&r, 90) };
+
+    q.d = choose(&r, features, 4);
+    q.c = choose(&r, classes, 3);
+    q.n_labelled = (int) fmal_rng_below(&r, (uint64_t) (1 + q.n / 3));
+    q.n_excluded = (int) fmal_rng_below(&r, (uint64_t) (1 + q.n / 4));
+    int left = q.n - q.n_labelled - q.n_excluded;
+    int most = left < 12 ? left : 12;
+    q.batch = 1 + (int) fmal_rng_below(&r, (uint64_t) most);
+    q.block = fmal_rng_below(&r, 2) ? 4 : 16;
+    q.lambda = lambdas[fmal_rng_below(&r, 3)];
+    q.oversample = oversamples[fmal_rng_below(&r, 4)];
+    q.sum = fmal_rng_below(&r, 2);
+    for (unsigned trait = 1; trait <= NEAR_DUPLICATES; trait *= 2)
+        if (fmal_rng_below(&r, 5) == 0)
+            q.traits |= trait;
+    return q;
+}
+
+/** Which factors, and what is kept of their information. A plain value. */
+typedef struct {
+    const char *name;
+    fmal_fisher fisher;
+    fmal_likelihood likelihood;
+    int topc;
+} pool_method;
+
 /** What the oracle says. picks [batch] is freed by fmal_free. */
 typedef struct {
     int64_t *picks;
     double before, after, margin;
 } oracle_answer;
 
-static inline oracle_answer ask_oracle(const pool_case *q, const whole_pool *pool)
+static inline fmal_oracle_problem oracle_problem(const pool_case *q,
+                                                 const whole_pool *pool)
+{
+    return (fmal_oracle_problem){ .n = q->n,
+                                  .d = q->d,
+                                  .c = q->c,
+                                  .features = pool->features,
+                                  .probs = pool->probs,
+                                  .labelled = pool->labelled,
+                                  .n_labelled = q->n_labelled,
+                                  .excluded = pool->excluded,
+                                  .n_excluded = q->n_excluded,
+                                  .batch = q->batch,
+                                  .lambda = q->lambda,
+                                  .oversample = q->oversample,
+                                  .labelled_sum = q->sum };
+}
+
+static inline oracle_answer ask_oracle_of(const fmal_oracle_problem *p)
 {
     oracle_answer a = { .margin = 0 };
-    fmal_oracle_problem p = { .n = q->n,
-                              .d = q->d,
-                              .c = q->c,
-                              .features = pool->features,
-                              .probs = pool->probs,
-                              .labelled = pool->labelled,
-                              .n_labelled = q->n_labelled,
-                              .excluded = pool->excluded,
-                              .n_excluded = q->n_excluded,
-                              .batch = q->batch,
-                              .lambda = q->lambda,
-                              .oversample = q->oversample,
-                              .labelled_sum = q->sum };
 
-    if (FMAL_ALLOC(&a.picks, q->batch) ||
-        fmal_oracle_bait(&p, a.picks, &a.before, &a.after, &a.margin) != 0)
+    if (FMAL_ALLOC(&a.picks, p->batch) ||
+        fmal_oracle_bait(p, a.picks, &a.before, &a.after, &a.margin) != 0)
         abort();
     return a;
+}
+
+static inline oracle_answer ask_oracle(const pool_case *q, const whole_pool *pool)
+{
+    fmal_oracle_problem p = oracle_problem(q, pool);
+
+    return ask_oracle_of(&p);
 }
 
 #endif

@@ -178,6 +178,52 @@ static void test_bytes(fmal_test *t)
                  "bytes: shared by ranks");
 }
 
+/* Blocks and diagonals need no matrices of order c d, and share blocks by ranks. */
+static void test_fisher(fmal_test *t)
+{
+    fmal_select_options o = { .batch = 100, .lambda = 1, .oversample = 2 };
+    fmal_select_plan full, block, four, diag, p = { .n = -99 };
+    fmal_status st = fmal_select_plan_make(&o, 100000, 100, 0, 512, 40, 1, &full);
+
+    o.fisher = FMAL_FISHER_BLOCK;
+    if (st == FMAL_OK)
+        st = fmal_select_plan_make(&o, 100000, 100, 0, 512, 40, 1, &block);
+    if (st == FMAL_OK)
+        st = fmal_select_plan_make(&o, 100000, 100, 0, 512, 40, 4, &four);
+    o.fisher = FMAL_FISHER_DIAG;
+    if (st == FMAL_OK)
+        st = fmal_select_plan_make(&o, 100000, 100, 0, 512, 40, 1, &diag);
+    fmal_test_ok(t,
+                 st == FMAL_OK && block.bytes_matrices > 3 * 8.0 * 40 * 512 * 512 &&
+                     block.bytes_matrices < full.bytes_matrices / 20 &&
+                     four.bytes_matrices < 0.5 * block.bytes_matrices &&
+                     diag.bytes_matrices < block.bytes_matrices / 20,
+                 "fisher: bytes of matrices");
+    fmal_test_ok(t,
+                 st == FMAL_OK && block.blocks == 40 && block.order == 512 * 40 &&
+                     block.forward == 200 && block.backward == 100 &&
+                     block.fisher == FMAL_FISHER_BLOCK && block.grid_rows == 1 &&
+                     block.flops < full.flops / 20 && four.flops < 0.3 * block.flops &&
+                     block.bytes == block.bytes_pool + block.bytes_matrices +
+                                        block.bytes_candidates,
+                 "fisher: steps and flops");
+
+    /* Matrices of order c d would be beyond ScaLAPACK. */
+    st = fmal_select_plan_make(&o, 1000, 100, 0, 5000, 1000, 4, &p);
+    fmal_test_ok(t, st == FMAL_OK && p.order == 5000000, "fisher: any order");
+    o.grid_rows = o.grid_cols = 1;
+    st = fmal_select_plan_make(&o, 1000, 100, 0, 8, 4, 4, &p);
+    fmal_test_ok(t, st == FMAL_ERR_ARG && strstr(fmal_error_text(), "--grid"),
+                 "refused: a grid of blocks");
+    o.grid_rows = o.grid_cols = 0;
+    st = fmal_select_plan_dense(&o, 1000, 5, 0, 3, 77, 1, &p);
+    fmal_test_ok(t, st == FMAL_OK && p.blocks == 1, "fisher: the diagonal, dense");
+    o.fisher = FMAL_FISHER_BLOCK;
+    st = fmal_select_plan_dense(&o, 1000, 5, 0, 3, 77, 1, &p);
+    fmal_test_ok(t, st == FMAL_ERR_ARG && strstr(fmal_error_text(), "no class blocks"),
+                 "refused: blocks of dense factors");
+}
+
 int main(int argc, char **argv)
 {
     fmal_test t = fmal_test_begin(&argc, &argv);
@@ -187,5 +233,6 @@ int main(int argc, char **argv)
     test_grids(&t);
     test_refused(&t);
     test_bytes(&t);
+    test_fisher(&t);
     return fmal_test_end(&t);
 }

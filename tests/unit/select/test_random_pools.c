@@ -40,35 +40,6 @@ static const pool_case table[] = {
       DUPLICATES | ZERO_FEATURES | ZERO_PROBS | DECAYING },
 };
 
-static int choose(fmal_rng *r, const int *from, int n)
-{
-    return from[fmal_rng_below(r, (uint64_t) n)];
-}
-
-static pool_case random_case(uint32_t seed)
-{
-    static const int features[] = { 1, 2, 5, 9 }, classes[] = { 2, 3, 6 };
-    static const double lambdas[] = { 0.01, 1, 100 }, oversamples[] = { 1, 1.5, 2, 3 };
-    fmal_rng r = fmal_rng_stream(seed, FMAL_RNG_INIT, 0, 0);
-    pool_case q = { .name = "random", .n = 1 + (int) fmal_rng_below(&r, 90) };
-
-    q.d = choose(&r, features, 4);
-    q.c = choose(&r, classes, 3);
-    q.n_labelled = (int) fmal_rng_below(&r, (uint64_t) (1 + q.n / 3));
-    q.n_excluded = (int) fmal_rng_below(&r, (uint64_t) (1 + q.n / 4));
-    int left = q.n - q.n_labelled - q.n_excluded;
-    int most = left < 12 ? left : 12;
-    q.batch = 1 + (int) fmal_rng_below(&r, (uint64_t) most);
-    q.block = fmal_rng_below(&r, 2) ? 4 : 16;
-    q.lambda = lambdas[fmal_rng_below(&r, 3)];
-    q.oversample = oversamples[fmal_rng_below(&r, 4)];
-    q.sum = fmal_rng_below(&r, 2);
-    for (unsigned trait = 1; trait <= NEAR_DUPLICATES; trait *= 2)
-        if (fmal_rng_below(&r, 5) == 0)
-            q.traits |= trait;
-    return q;
-}
-
 static pool_case case_at(int i)
 {
     return i < FMAL_COUNT(table) ? table[i] : random_case(1000 + (uint32_t) i);
