@@ -163,7 +163,7 @@ static fmal_status check_honoured(const fmal_opts *opts, const selection_options
 /* What goes with information matrices that are cut down. */
 static fmal_status check_fisher(const fmal_opts *opts, const selection_options *o)
 {
-    static const char *const full_only[] = { "grid", "precision" };
+    static const char *const full_only[] = { "grid", "precision", "lazy" };
 
     if (o->fisher == FMAL_FISHER_FULL)
         return FMAL_OK;
@@ -238,6 +238,8 @@ fmal_status selection_map(const fmal_opts *opts, const selection_options *o,
     FMAL_TRY(check_fisher(opts, o));
     FMAL_TRY(parse_grid(o->grid, &s.grid_rows, &s.grid_cols));
     FMAL_TRY(parse_lazy(o->lazy, selection_strategy(o), &s));
+    if (o->fisher != FMAL_FISHER_FULL)
+        s.lazy = false;
     if (s.double_precision || s.top) {
         if (s.lazy && strcmp(o->lazy, "auto") != 0)
             return FMAL_FAIL(
