@@ -102,8 +102,8 @@ void fmal_dmat_get(const fmal_dmat *m, int row, int col, int rows, int cols,
  */
 fmal_status fmal_dmat_invert(fmal_dmat *m, fmal_dmat *work);
 
-/** out = a f a, using work; all four of one grid and order. Collective over the grid's
-    ctx. Cost: 4 n^3 flops, shared by the grid. */
+/** out = a f a, symmetric to the bit, using work; all four of one grid and order.
+   Collective over the grid's ctx. Cost: 4 n^3 flops, shared by the grid. */
 void fmal_dmat_sandwich(const fmal_dmat *a, const fmal_dmat *f, fmal_dmat *work,
                         fmal_dmat *out);
 

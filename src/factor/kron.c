@@ -1,12 +1,13 @@
 /*
  * The Kronecker form: V_i = R_i (x) h_i^T, from features h and class probabilities p.
  *
- * Row k of R_i is root_k (e_pick - center) (kron_likelihood.c). But for the binary
- * likelihood every row sums to zero over classes, hence so do the class blocks of A V^T
- * for every matrix A that the search builds from lambda I and factors: y_c = - sum of
- * the others, and
+ * Row k of R_i is root_k (e_pick - e_base - center) (kron_likelihood.c). But for the
+ * binary likelihood every row sums to zero over classes, hence so do the class blocks
+ * of A V^T for every matrix A that the search builds from lambda I and factors: y_c = -
+ * sum of the others, and
  *
- *     row k of V_i w = root_k (y_pick - sum over m < c of (center_m - center_c) y_m),
+ *     row k of V_i w = root_k (y_pick - y_base
+ *                              - sum over m < c of (center_m - center_c) y_m),
  *
  * y_m = h_i . w_m. "shift" below is center_m - center_c. Samples run along the fastest
  * index in all work arrays, so that the loops over them need no shuffles.
@@ -54,7 +55,7 @@ static void fetch_sample(const fmal_factor *f, fmal_idx index_g)
 /* Element (k, m) of the fetched sample's R. */
 static double row_element(const kron *own, int k, int m)
 {
-    return own->root[k] * ((own->pick[k] == m) - own->center[m]);
+    return own->root[k] * ((own->pick[k] == m) - (own->base == m) - own->center[m]);
 }
 
 static void kron_row(const fmal_factor *f, fmal_idx index_g, double *v)
@@ -96,10 +97,11 @@ static int block_slots(const fmal_panel *panel, fmal_idx b)
     return (int) (panel->first_group[b + 1] - panel->first_group[b]) * FMAL_LANES;
 }
 
-/* root, shift and pick of every slot; padding stays zero, and so do its results. */
+/* root, shift, pick and swap of every slot; padding stays zero, and so do its results.
+ */
 static void fill_rows(fmal_panel *panel)
 {
-    const kron *own = panel->factor->own;
+    kron *own = panel->factor->own;
     kron_panel *data = panel->own;
     int r = panel->factor->rank, used = own->used;
 
@@ -117,9 +119,11 @@ static void fill_rows(fmal_panel *panel)
             if (data->pick)
                 data->pick[at] = own->pick[k];
         }
-        for (int m = 0; m < used && own->zero_sum; m++)
+        for (int m = 0; m < used; m++)
             data->shift[(group * used + m) * FMAL_LANES + lane] =
-                own->center[m] - own->center[used];
+                fmal_kron_shift(own, m);
+        if (data->swap)
+            data->swap[slot] = fmal_kron_swap(own);
     }
 }
 
@@ -135,6 +139,8 @@ static fmal_status kron_panel_open(fmal_panel *panel, int max_cols)
     FMAL_TRY(FMAL_ALLOC(&data->root, rows));
     if (own->likelihood == FMAL_LIKELIHOOD_TOPC)
         FMAL_TRY(FMAL_ALLOC(&data->pick, rows));
+    else
+        FMAL_TRY(FMAL_ALLOC(&data->swap, panel->groups * FMAL_LANES));
     FMAL_TRY(FMAL_ALLOC(&data->shift, panel->groups * used * FMAL_LANES));
     FMAL_TRY(FMAL_ALLOC(&data->ht, d * m));
     FMAL_TRY(FMAL_ALLOC(&data->w, max_cols * used * d));
@@ -150,6 +156,7 @@ static void kron_panel_close(fmal_panel *panel)
     fmal_free(&data->root);
     fmal_free(&data->shift);
     fmal_free(&data->pick);
+    fmal_free(&data->swap);
     fmal_free(&data->ht);
     fmal_free(&data->w);
     fmal_free(&data->y);
@@ -185,7 +192,7 @@ static void kron_load(fmal_panel *panel, const double *w, int cols)
     memcpy(data->w, w, sizeof(double) * (size_t) (cols * own->used) * (size_t) own->d);
 }
 
-/* Rows that pick any class: that of each lane is another. */
+/* Rows that pick any class: that of each lane is another. The first picks the base. */
 static void project_picked(int r, int used, int cols, const double *y, int m,
                            const double *root, const double *shift, const int *pick,
                            double *out)
@@ -193,6 +200,7 @@ static void project_picked(int r, int used, int cols, const double *y, int m,
     for (int j = 0; j < cols; j++, y += (size_t) used * (size_t) m)
         for (int lane = 0; lane < FMAL_LANES; lane++) {
             double mean = 0, last = 0; /* last: the class that is not computed */
+            double base = 0;
 
             for (int k = 0; k < used; k++) {
                 double yk = y[(size_t) k * (size_t) m + (size_t) lane];
@@ -206,8 +214,9 @@ static void project_picked(int r, int used, int cols, const double *y, int m,
                                 ? y[(size_t) class * (size_t) m + (size_t) lane]
                                 : last;
 
+                base = k == 0 ? yk : base;
                 out[((size_t) j * (size_t) r + (size_t) k) * FMAL_LANES +
-                    (size_t) lane] = root[k * FMAL_LANES + lane] * (yk - mean);
+                    (size_t) lane] = root[k * FMAL_LANES + lane] * (yk - base - mean);
             }
         }
 }
@@ -225,17 +234,18 @@ static void project(const fmal_panel *panel, int cols, const double *y, int m,
                        data->pick + group * r * FMAL_LANES, out);
         return;
     }
+    const int64_t *swap = data->swap + group * FMAL_LANES;
     switch (panel->factor->isa) {
 #ifdef FMAL_X86_ISA
     case FMAL_ISA_AVX512:
-        fmal_kron_project_avx512(r, cols, y, m, root, shift, out);
+        fmal_kron_project_avx512(r, cols, y, m, root, shift, swap, out);
         return;
     case FMAL_ISA_AVX2:
-        fmal_kron_project_avx2(r, cols, y, m, root, shift, out);
+        fmal_kron_project_avx2(r, cols, y, m, root, shift, swap, out);
         return;
 #endif
     default:
-        fmal_kron_project_plain(r, cols, y, m, root, shift, out);
+        fmal_kron_project_plain(r, cols, y, m, root, shift, swap, out);
     }
 }
 
@@ -268,7 +278,7 @@ static double kron_bytes(const fmal_factor *f, fmal_idx n)
     const kron *own = f->own;
     double r = f->rank, d = own->d, m = (double) fmal_block_slots(f), u = own->used;
 
-    return 8 * ((double) n * (r + u) + d * m + 2 * r * (u * d + u * m)) +
+    return 8 * ((double) n * (r + u + 1) + d * m + 2 * r * (u * d + u * m)) +
            fmal_kron_quadratic_bytes(own, m);
 }
 

@@ -7,10 +7,11 @@
 /*
  * The factor's data. V_i = R_i (x) h_i^T with row k of R_i
  *
- *     root_k (e_pick_k - center)      over the class blocks,
+ *     root_k (e_pick_k - e_base - center)      over the class blocks,
  *
- * whatever the likelihood (kron_likelihood.c). Where rows sum to zero over classes the
- * last class block follows from the others and is not computed.
+ * whatever the likelihood (kron_likelihood.c); e_base is 0 if there is no base. Where
+ * rows sum to zero over classes the last class block follows from the others and is not
+ * computed.
  */
 typedef struct kron {
     const float *h;  /* [n_l, d], borrowed */
@@ -23,6 +24,7 @@ typedef struct kron {
     double *sample;   /* [d + c]: features and probabilities of one sample */
     double *root;     /* [r]: its rows of R */
     int *pick;        /* [r] */
+    int base;         /* or -1 */
     double *center;   /* [blocks] */
     double *work;     /* [blocks] */
     double *left;     /* [r, used]: R of one sample, for leading columns */
@@ -33,7 +35,8 @@ typedef struct kron {
 typedef struct {
     double *root;  /* [groups, r, LANES] */
     double *shift; /* [groups, used, LANES] */
-    int *pick;     /* [groups, r, LANES]; NULL where row k picks class k */
+    int *pick;     /* [groups, r, LANES], of topc; NULL where row k picks class k but */
+    int64_t *swap; /* [groups, LANES]: for this row, which picks the last; -1: none */
     double *ht;    /* [d, m]: features of the block at hand, samples fastest */
     double *w;     /* [cols, used, d]: the loaded columns' blocks */
     double *y;     /* [cols, used, m] */
@@ -48,8 +51,18 @@ fmal_status fmal_kron_quadratic(fmal_panel *panel, int n, const fmal_dmat *const
                                 double *const *g, double *flops);
 double fmal_kron_quadratic_bytes(const kron *own, double m);
 
-/* root, pick and center of a sample into own->root, own->pick, own->center. */
-void fmal_kron_rows(const kron *own, const double *p);
+/* A sample's rows, to root, pick, base and center of own. Row k of topc picks the k-th
+   most probable class, base is the first of them. Row k of the full likelihood picks
+   class k, or the last; there is no base. */
+void fmal_kron_rows(kron *own, const double *p);
+
+/* Of the rows of own, for x that sums to zero over classes,
+
+       R x = root_k (x_pick_k - x_base - sum over m < used of shift_m x_m). */
+double fmal_kron_shift(const kron *own, int m);
+
+/* The row of own that picks the last class instead of its own, or -1. */
+int fmal_kron_swap(const kron *own);
 
 /* Class pairs k >= l whose weights make up sums of V^T V. Of the full likelihood only k
    > l: its diagonal blocks are minus the sums of the others. */
@@ -95,11 +108,14 @@ void fmal_kron_products(const double *ht, int m, int width, int *a, int *b,
  *
  * y      [cols, r, ld]: rows of H W, samples along ld
  * root, shift  [r, LANES]
- * out    [cols, r, LANES]: root_k (y_k - sum_m shift_m y_m)
+ * swap   [LANES]
+ * out    [cols, r, LANES]: root_k (y_k - sum_m shift_m y_m), but in row `swap` with
+ *        minus the sum of all y_m for y_k
  */
 #define FMAL_KRON_TILE(isa)                                                            \
     void fmal_kron_project_##isa(int r, int cols, const double *y, int ld,             \
-                                 const double *root, const double *shift, double *out)
+                                 const double *root, const double *shift,              \
+                                 const int64_t *swap, double *out)
 
 FMAL_KRON_TILE(plain);
 #ifdef FMAL_X86_ISA

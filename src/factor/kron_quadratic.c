@@ -185,20 +185,47 @@ static double element(const double *a, int k, int l)
     return a[(k >= l ? packed(k, l) : packed(l, k)) * FMAL_LANES];
 }
 
+/* One slot's forms of all classes: the last class's are minus the sums of the others.
+ */
+typedef struct {
+    int used;
+    const double *a;   /* [used, packed] */
+    const double *sum; /* [used]: forms of the last class with the others */
+    double last;       /* and with itself */
+} slot_forms;
+
+static double form_of(const slot_forms *f, int i, int j)
+{
+    if (i == f->used && j == f->used)
+        return f->last;
+    return i == f->used ? f->sum[j] : j == f->used ? f->sum[i] : element(f->a, i, j);
+}
+
+/* (e_i - e_base) a (e_j - e_base)^T, if there is a base. */
+static double form_from(const slot_forms *f, int base, int i, int j)
+{
+    double form = form_of(f, i, j);
+
+    if (base < 0)
+        return form;
+    return form - form_of(f, i, base) - form_of(f, base, j) + form_of(f, base, base);
+}
+
 /*
  * One slot's forms a [used, packed] to (R a R^T) [r, packed]; g may be a where rows
- * pick their own class. With u = a shift,
+ * pick their own class. With u = a shift, and x_k = e_pick_k - e_base,
  *
- *     (R a R^T)_kl = root_k root_l (a_kl - u_k - u_l + shift . u),
+ *     (R a R^T)_kl = root_k root_l (x_k a x_l^T - x_k u - x_l u + shift . u).
  *
- * k and l read through pick; the forms of the last class are minus the sums of the
- * others. u has room for used + 1 numbers, sum for as many.
+ * u has room for used + 1 numbers, sum for as many.
  */
 static void rotate_forms(int r, int used, const double *root, const double *shift,
-                         const int *pick, const double *a, double *u, double *sum,
-                         double *g)
+                         const int *pick, int swap, const double *a, double *u,
+                         double *sum, double *g)
 {
-    double both = 0, last = 0;
+    slot_forms f = { used, a, sum, 0 };
+    int base = pick ? pick[0] : -1;
+    double both = 0;
 
     u[used] = sum[used] = 0;
     for (int k = 0; k < used; k++) {
@@ -209,19 +236,21 @@ static void rotate_forms(int r, int used, const double *root, const double *shif
         }
         both += shift[k * FMAL_LANES] * u[k];
         u[used] -= u[k];
-        last -= sum[k];
+        f.last -= sum[k];
     }
+    double off = base < 0 ? 0 : u[base];
     for (int k = 0; k < r; k++)
         for (int l = 0; l <= k; l++) {
-            int i = pick ? pick[k * FMAL_LANES] : k,
-                j = pick ? pick[l * FMAL_LANES] : l;
-            double form = i == used && j == used ? last
-                          : i == used            ? sum[j]
-                          : j == used            ? sum[i]
-                                                 : element(a, i, j);
+            int i = pick        ? pick[k * FMAL_LANES]
+                    : k == swap ? used
+                                : k,
+                j = pick        ? pick[l * FMAL_LANES]
+                    : l == swap ? used
+                                : l;
 
-            g[packed(k, l) * FMAL_LANES] = root[k * FMAL_LANES] * root[l * FMAL_LANES] *
-                                           (form - u[i] - u[j] + both);
+            g[packed(k, l) * FMAL_LANES] =
+                root[k * FMAL_LANES] * root[l * FMAL_LANES] *
+                (form_from(&f, base, i, j) - (u[i] - off) - (u[j] - off) + both);
         }
 }
 
@@ -238,6 +267,7 @@ static void rotate_all(fmal_panel *panel, const double *forms, double *g)
         rotate_forms((int) r, (int) used, data->root + rows,
                      data->shift + group * used * FMAL_LANES + lane,
                      data->pick ? data->pick + rows : NULL,
+                     data->swap ? (int) data->swap[slot] : -1,
                      forms + group * pairs * FMAL_LANES + lane, own->center, own->work,
                      g + group * (r * (r + 1) / 2) * FMAL_LANES + lane);
     }

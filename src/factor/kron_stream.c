@@ -10,14 +10,15 @@ typedef struct {
     float *h;     /* [tiles, d, LANES] */
     float *root;  /* [tiles, r, LANES] */
     float *shift; /* [tiles, used, LANES] */
-    int *pick;    /* [tiles, r, LANES]; NULL where row k picks class k */
+    int *pick;    /* [tiles, r, LANES], of topc; NULL where row k picks class k but */
+    int *swap;    /* [tiles, LANES]: for this row, which picks the last; -1: none */
     float *y;     /* four times [rows of a chunk and a panel more, LANES] */
     size_t y_stride;
 } stream_data;
 
 void fmal_kron_stream_put(fmal_stream *s, fmal_idx slot)
 {
-    const kron *own = s->factor->own;
+    kron *own = s->factor->own;
     stream_data *data = s->own;
     int d = own->d, r = s->factor->rank, used = own->used;
     fmal_idx tile = slot / LANES, lane = slot % LANES, il = s->local[slot];
@@ -38,9 +39,10 @@ void fmal_kron_stream_put(fmal_stream *s, fmal_idx slot)
         if (data->pick)
             data->pick[at] = own->pick[k];
     }
-    for (int m = 0; m < used && own->zero_sum; m++)
-        data->shift[(tile * used + m) * LANES + lane] =
-            (float) (own->center[m] - own->center[used]);
+    for (int m = 0; m < used; m++)
+        data->shift[(tile * used + m) * LANES + lane] = (float) fmal_kron_shift(own, m);
+    if (data->swap)
+        data->swap[slot] = fmal_kron_swap(own);
 }
 
 fmal_status fmal_kron_stream_open(fmal_stream *s)
@@ -59,6 +61,8 @@ fmal_status fmal_kron_stream_open(fmal_stream *s)
     FMAL_TRY(FMAL_ALLOC(&data->shift, s->tiles * used * LANES));
     if (own->likelihood == FMAL_LIKELIHOOD_TOPC)
         FMAL_TRY(FMAL_ALLOC(&data->pick, s->tiles * r * LANES));
+    else
+        FMAL_TRY(FMAL_ALLOC(&data->swap, s->tiles * LANES));
     data->y_stride = (size_t) (data->columns.chunk + FMAL_PANEL_ROWS) * LANES;
     FMAL_TRY(FMAL_ALLOC(&data->y, 4 * (fmal_idx) data->y_stride));
     for (fmal_idx slot = 0; slot < s->tiles * LANES; slot++)
@@ -76,6 +80,7 @@ void fmal_kron_stream_close(fmal_stream *s)
     fmal_free(&data->root);
     fmal_free(&data->shift);
     fmal_free(&data->pick);
+    fmal_free(&data->swap);
     fmal_free(&data->y);
     fmal_free(&s->own);
 }
@@ -88,12 +93,13 @@ void fmal_kron_stream_push(fmal_stream *s, int step, const double *wz)
     fmal_columns_pack(&data->columns, step, wz, (size_t) own->used * (size_t) own->d);
 }
 
-/* Rows that pick any class: that of each lane is another. */
+/* Rows that pick any class: that of each lane is another. The first picks the base. */
 static void project_picked(int r, int used, int cols, const float *y, const float *root,
                            const float *shift, const int *pick, float *out)
 {
     for (int j = 0; j < cols; j++, y += used * LANES, out += r * LANES) {
         float mean[LANES] = { 0 }, last[LANES] = { 0 }; /* the class not computed */
+        float base[LANES];
 
         for (int k = 0; k < used; k++)
             for (int lane = 0; lane < LANES; lane++) {
@@ -105,7 +111,8 @@ static void project_picked(int r, int used, int cols, const float *y, const floa
                 int at = k * LANES + lane, class = pick[at];
                 float picked = class < used ? y[class * LANES + lane] : last[lane];
 
-                out[at] = root[at] * (picked - mean[lane]);
+                base[lane] = k == 0 ? picked : base[lane];
+                out[at] = root[at] * (picked - base[lane] - mean[lane]);
             }
     }
 }
@@ -122,7 +129,7 @@ static void project(const fmal_stream *s, fmal_idx tile, int cols, const float *
         project_picked(r, used, cols, y, root, shift, data->pick + tile * r * LANES,
                        out);
     else
-        s->kernel->project(r, cols, y, root, shift, out);
+        s->kernel->project(r, cols, y, root, shift, data->swap + tile * LANES, out);
 }
 
 /* One row of V a sample and one step: four tiles at a time. */

@@ -29,6 +29,12 @@ enum { WIDTH = 4, MOST = 2 };
 enum { LANES = FMAL_STREAM_LANES, PARTS = LANES / WIDTH };
 
 typedef float vec __attribute__((vector_size(4 * WIDTH), aligned(4)));
+typedef int32_t choice __attribute__((vector_size(4 * WIDTH), aligned(4)));
+
+static inline vec choose(choice which, vec yes, vec no)
+{
+    return (vec) ((which & (choice) yes) | (~which & (choice) no));
+}
 
 /* One function for each number of rows that are worth a kernel of their own; the loops
    over rows and parts unroll whole, so that `acc` lives in registers. */
@@ -129,20 +135,28 @@ static void multiply4(int depth, const float *w, int first, const float *h, floa
 }
 
 static void project(int r, int cols, const float *y, const float *root,
-                    const float *shift, float *out)
+                    const float *shift, const int32_t *swap, float *out)
 {
     const vec *rt = (const vec *) root, *sh = (const vec *) shift;
+    const choice *sw = (const choice *) swap;
 
     for (int j = 0; j < cols; j++, y += r * LANES, out += r * LANES) {
         const vec *from = (const vec *) y;
-        vec *to = (vec *) out, mean[PARTS] = { 0 };
+        vec *to = (vec *) out, mean[PARTS] = { 0 }, last[PARTS] = { 0 };
 
         for (int k = 0; k < r; k++)
-            _Pragma("GCC unroll 4") for (int p = 0; p < PARTS; p++) mean[p] +=
-                sh[k * PARTS + p] * from[k * PARTS + p];
+            _Pragma("GCC unroll 4") for (int p = 0; p < PARTS; p++)
+            {
+                mean[p] += sh[k * PARTS + p] * from[k * PARTS + p];
+                last[p] -= from[k * PARTS + p];
+            }
         for (int k = 0; k < r; k++)
-            _Pragma("GCC unroll 4") for (int p = 0; p < PARTS; p++) to[k * PARTS + p] =
-                rt[k * PARTS + p] * (from[k * PARTS + p] - mean[p]);
+            _Pragma("GCC unroll 4") for (int p = 0; p < PARTS; p++)
+            {
+                vec x = choose(sw[p] == k, last[p], from[k * PARTS + p]);
+
+                to[k * PARTS + p] = rt[k * PARTS + p] * (x - mean[p]);
+            }
     }
 }
 

@@ -16,7 +16,8 @@ enum { FMAL_PANEL_ROWS = 18 };
  *           holds row `first` at 0.
  * multiply4 the same for two rows and four tiles in a row, y [4, y_stride].
  * project   out[col, k] = root_k (y[col, k] - sum over m of shift_m y[col, m]), of
- *           lanes; y [cols, r, LANES].
+ *           lanes, but in row swap [LANES] with minus the sum of all y[col, m] for
+ *           y[col, k]; y [cols, r, LANES].
  */
 typedef struct fmal_stream_kernel {
     void (*multiply)(int rows, int depth, const float *w, int first, const float *h,
@@ -24,7 +25,7 @@ typedef struct fmal_stream_kernel {
     void (*multiply4)(int depth, const float *w, int first, const float *h, float *y,
                       size_t y_stride);
     void (*project)(int r, int cols, const float *y, const float *root,
-                    const float *shift, float *out);
+                    const float *shift, const int32_t *swap, float *out);
 } fmal_stream_kernel;
 
 const fmal_stream_kernel *fmal_stream_kernel_for(fmal_isa isa);

@@ -165,6 +165,21 @@ fmal_status fmal_dmat_invert(fmal_dmat *m, fmal_dmat *work)
     return fmal_agree(&m->grid->ctx, st);
 }
 
+/* m = (m + m^T) / 2; scratch is of the same grid and order. */
+static void make_symmetric(fmal_dmat *m, fmal_dmat *scratch)
+{
+    const double half = 0.5, zero = 0;
+    size_t count = (size_t) m->rows_l * (size_t) m->cols_l;
+
+    pdtran_(&m->n, &m->n, &half, m->a, &ONE, &ONE, m->desc, &zero, scratch->a, &ONE,
+            &ONE, scratch->desc);
+    for (size_t i = 0; i < count; i++)
+        m->a[i] = half * m->a[i] + scratch->a[i];
+}
+
+/* The product is not quite symmetric, and those who read one half of it would see the
+   difference: where a is large, rounding gives a f a large columns along the vectors
+   that a f, exactly, turns to zero, but no such rows. */
 void fmal_dmat_sandwich(const fmal_dmat *a, const fmal_dmat *f, fmal_dmat *work,
                         fmal_dmat *out)
 {
@@ -176,6 +191,7 @@ void fmal_dmat_sandwich(const fmal_dmat *a, const fmal_dmat *f, fmal_dmat *work,
             f->desc, &zero, work->a, &ONE, &ONE, work->desc);
     pdsymm_("R", "L", &a->n, &a->n, &one, a->a, &ONE, &ONE, a->desc, work->a, &ONE,
             &ONE, work->desc, &zero, out->a, &ONE, &ONE, out->desc);
+    make_symmetric(out, work);
 }
 
 /* Local rows [*begin, *end) of global rows [first, first + count): local order is

@@ -172,6 +172,16 @@ static inline int ranked_class(const double *p, int c, int place)
     return -1;
 }
 
+/** 1 - p_k as the sum of the others: p is never rounded to 1. */
+static inline double rest_of(const double *p, int c, int k)
+{
+    double rest = 0;
+
+    for (int m = 0; m < c; m++)
+        rest += m == k ? 0 : p[m];
+    return rest;
+}
+
 /** Rows sqrt(q_y) (e_y - p) (x) h of the Kronecker forms, as the papers have them.
     @return how many; v has room for c rows. */
 static inline int rows_by_definition(const samples *s, int i, double *v)
@@ -183,7 +193,7 @@ static inline int rows_by_definition(const samples *s, int i, double *v)
                                  : 2,
         order = order_of(s);
     int first = ranked_class(p, s->c, 0);
-    double sum = 0, rest = 0;
+    double sum = 0, rest = rest_of(p, s->c, first);
 
     if (s->form == DENSE) {
         for (int x = 0; x < s->top * order; x++)
@@ -192,13 +202,11 @@ static inline int rows_by_definition(const samples *s, int i, double *v)
     }
     for (int y = 0; y < s->top && s->form == TOPC; y++)
         sum += p[ranked_class(p, s->c, y)];
-    for (int k = 0; k < s->c; k++)
-        rest += k == first ? 0 : p[k];
     for (int y = 0; y < rows; y++)
         for (int x = 0; x < order; x++) {
             int class = s->form == TOPC ? ranked_class(p, s->c, y) : y;
             double weight = s->form == TOPC ? sqrt(p[class] / sum) : sqrt(p[class]);
-            double slope = (x / s->d == class) - p[x / s->d];
+            double slope = x / s->d == class ? rest_of(p, s->c, class) : -p[x / s->d];
 
             if (s->form == BINARY) { /* right, and wrong */
                 weight = y == 0 ? sqrt(p[first]) : sqrt(rest);

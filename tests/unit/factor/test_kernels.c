@@ -6,7 +6,8 @@
 #include <stdio.h>
 
 typedef void project_kernel(int r, int cols, const double *y, int ld,
-                            const double *root, const double *shift, double *out);
+                            const double *root, const double *shift,
+                            const int64_t *swap, double *out);
 
 static const struct {
     fmal_isa isa;
@@ -36,6 +37,16 @@ static const struct {
 } sizes[] = { { 1, 1, 8 },  { 1, 2, 24 },  { 2, 4, 8 },
               { 3, 1, 16 }, { 9, 18, 40 }, { 29, 3, 8 } };
 
+/* y in row k: in the row of the swap minus the sum of all. */
+static long double picked(const double *y, int r, int ld, int k, int64_t swap)
+{
+    long double sum = 0;
+
+    for (int m = 0; m < r; m++)
+        sum += y[m * ld];
+    return k == swap ? -sum : y[k * ld];
+}
+
 /* out is aligned to 8 bytes only where y is: rows of a block begin anywhere. */
 static double gap_of(project_kernel *project, int row)
 {
@@ -45,8 +56,11 @@ static double gap_of(project_kernel *project, int row)
            *root = normals(r * FMAL_LANES, 2);
     double *shift = normals(r * FMAL_LANES, 3), *out = zeros(count + 1), worst = 0;
 
+    int64_t swap[FMAL_LANES];
     out[count] = 12345;
-    project(r, cols, y + 1, ld, root, shift, out);
+    for (int lane = 0; lane < FMAL_LANES; lane++)
+        swap[lane] = lane % (r + 1) - 1;
+    project(r, cols, y + 1, ld, root, shift, swap, out);
     for (int j = 0; j < cols; j++)
         for (int k = 0; k < r; k++)
             for (int lane = 0; lane < FMAL_LANES; lane++) {
@@ -55,7 +69,8 @@ static double gap_of(project_kernel *project, int row)
 
                 for (int m = 0; m < r; m++)
                     mean += (long double) shift[m * FMAL_LANES + lane] * x[m * ld];
-                long double want = root[k * FMAL_LANES + lane] * (x[k * ld] - mean);
+                long double want = root[k * FMAL_LANES + lane] *
+                                   (picked(x, r, ld, k, swap[lane]) - mean);
                 worst =
                     fmax(worst,
                          fabs((double) (out[(j * r + k) * FMAL_LANES + lane] - want)));

@@ -245,13 +245,15 @@ typedef struct {
 static void row_sizes(const setting *q, fmal_idx i, int k, double *out)
 {
     const samples *s = q->s;
+    const double *p = s->p + i * s->c;
+    int class = k == ranked_class(p, s->c, 0) ? s->c - 1 : k; /* of the full form */
 
     for (int x = 0; x < q->order; x++) {
         double h = fabs(s->h[i * s->d + x % s->d]);
 
         out[x] = fabs(q->rows[(i * q->r + k) * q->order + x]);
-        if (s->form == FULL && x / s->d == k)
-            out[x] += 2 * sqrt(s->p[i * s->c + k]) * h;
+        if (s->form == FULL && (x / s->d == class || class == s->c - 1))
+            out[x] += 2 * sqrt(p[class]) * h; /* the last is a sum over all others */
         if (s->form == TOPC)
             out[x] += h;
     }

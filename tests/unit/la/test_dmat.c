@@ -152,6 +152,15 @@ static void test_not_positive(fmal_test *t, const fmal_grid *grid, int n)
     fmal_dmat_destroy(&work);
 }
 
+static bool is_symmetric(const double *a, int n)
+{
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < i; j++)
+            if (a[i * n + j] != a[j * n + i])
+                return false;
+    return true;
+}
+
 static void test_products(fmal_test *t, const fmal_grid *grid, int n)
 {
     size_t bytes = sizeof(double) * (size_t) n * (size_t) n;
@@ -169,6 +178,7 @@ static void test_products(fmal_test *t, const fmal_grid *grid, int n)
     double gap = largest_gap(got, want, (fmal_idx) n * n) /
                  (DBL_EPSILON * n * norm_of(a, n) * norm_of(a, n) * norm_of(f, n));
     fmal_test_ok(t, gap < 1, "a f a: %.2g", gap);
+    fmal_test_ok(t, is_symmetric(got, n), "a f a is symmetric");
     fmal_dmat_get(da, 0, 0, n, n, got);
     bool kept = memcmp(got, a, bytes) == 0;
     fmal_dmat_get(df, 0, 0, n, n, got);
