@@ -92,4 +92,22 @@ void fmal_softmax(const float *logits, fmal_idx n, int c, double *probs);
 fmal_status fmal_pool_synth(const fmal_part *part, int d, int c, uint64_t seed,
                             float *features, float *logits);
 
+/** Samples of a made-up pool of n that have labels: the first ones, a tenth or 100. Not
+    collective. */
+fmal_idx fmal_pool_synth_labelled(fmal_idx n);
+
+/**
+ * Write a made-up pool to a file, all or nothing: the same bytes on any number of
+ * ranks.
+ *
+ * Collective over ctx. Cost: n d normal numbers, shared by the ranks; 16 MiB a rank,
+ * whatever n is.
+ *
+ * @param n, d, c  samples, features, classes; at least 1, 1, 2
+ * @param history  the command line; borrowed; may be NULL
+ * @return FMAL_ERR_IO, FMAL_ERR_NOMEM, agreed
+ */
+fmal_status fmal_pool_generate(const fmal_ctx *ctx, const char *path, fmal_idx n, int d,
+                               int c, uint64_t seed, const char *history);
+
 #endif

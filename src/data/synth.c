@@ -6,6 +6,13 @@
 
 enum { OF_SAMPLE = 0, OF_HEAD = 1 }; /* rounds of the streams, to keep them apart */
 
+fmal_idx fmal_pool_synth_labelled(fmal_idx n)
+{
+    if (n < 20)
+        return n > 0;
+    return n / 10 < 100 ? n / 10 : 100;
+}
+
 static void synth_features(uint64_t seed, fmal_idx index_g, int d, float *h)
 {
     fmal_rng r = fmal_rng_stream(seed, FMAL_RNG_SYNTH, OF_SAMPLE, (uint64_t) index_g);
@@ -17,28 +24,33 @@ static void synth_features(uint64_t seed, fmal_idx index_g, int d, float *h)
     }
 }
 
-fmal_status fmal_pool_synth(const fmal_part *part, int d, int c, uint64_t seed,
-                            float *features, float *logits)
+/* The head, turned: [d, c], so that classes run along the registers. */
+static void synth_head(uint64_t seed, int d, int c, float *head)
 {
-    float *head = NULL; /* [c, d] */
-
-    FMAL_TRY(FMAL_ALLOC(&head, (fmal_idx) c * d));
     for (fmal_idx i = 0; i < (fmal_idx) c * d; i++) {
         fmal_rng r = fmal_rng_stream(seed, FMAL_RNG_SYNTH, OF_HEAD, (uint64_t) i);
 
-        head[i] = (float) (2 * fmal_rng_normal(&r) / sqrt(d));
+        head[i % d * c + i / d] = (float) (2 * fmal_rng_normal(&r) / sqrt(d));
     }
+}
+
+fmal_status fmal_pool_synth(const fmal_part *part, int d, int c, uint64_t seed,
+                            float *features, float *logits)
+{
+    float *head = NULL;
+
+    FMAL_TRY(FMAL_ALLOC(&head, (fmal_idx) c * d));
+    synth_head(seed, d, c, head);
     for (fmal_idx i = 0; i < part->count; i++) {
         const float *h = features + i * d;
+        float *sum = logits + i * c;
 
         synth_features(seed, part->first + i, d, features + i * d);
-        for (int k = 0; k < c; k++) {
-            float sum = 0;
-
-            for (int a = 0; a < d; a++)
-                sum += head[(fmal_idx) k * d + a] * h[a];
-            logits[i * c + k] = sum;
-        }
+        for (int k = 0; k < c; k++)
+            sum[k] = 0;
+        for (int a = 0; a < d; a++)
+            for (int k = 0; k < c; k++)
+                sum[k] += head[(fmal_idx) a * c + k] * h[a];
     }
     fmal_free(&head);
     return FMAL_OK;

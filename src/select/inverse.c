@@ -103,6 +103,14 @@ void fmal_inverse_destroy(fmal_inverse **inv)
     fmal_free(inv);
 }
 
+void fmal_inverse_matrices(fmal_inverse *inv, fmal_dmat **f, fmal_dmat **a,
+                           fmal_dmat **e)
+{
+    *f = inv->f;
+    *a = inv->a;
+    *e = inv->e;
+}
+
 fmal_status fmal_inverse_refresh(fmal_inverse *inv)
 {
     FMAL_TRY(fmal_dmat_invert(inv->a, inv->work));

@@ -2,6 +2,8 @@
 #ifndef FMAL_SELECT_IMPL_H
 #define FMAL_SELECT_IMPL_H
 
+#include "fmal/inverse.h"
+#include "fmal/scan.h"
 #include "fmal/select.h"
 #include "tile.h"
 
@@ -39,10 +41,8 @@ void fmal_cells_score(fmal_cells *cells, double sign);
 /* Never choose this sample again. Not collective; nothing if it is another rank's. */
 void fmal_cells_drop(fmal_cells *cells, fmal_idx index_g);
 
-/*
- * The same for the candidates in single precision, while they are added to the batch.
- */
-typedef struct fmal_scan {
+/* The same in single precision (fmal/scan.h). */
+struct fmal_scan {
     const fmal_problem *problem; /* borrowed */
     fmal_stream *stream;
     const fmal_tile *tile;
@@ -66,22 +66,7 @@ typedef struct fmal_scan {
     double most;    /* largest tr G at the last refresh, of all ranks */
     bool bad;       /* a score was not a finite number */
     double brought, applied; /* tiles brought up to date, steps applied to tiles */
-} fmal_scan;
-
-/* Not collective. samples: [n] local indices, ascending. lazy: keep many steps. */
-fmal_status fmal_scan_create(const fmal_problem *problem, const fmal_idx *samples,
-                             fmal_idx n, double scale, bool lazy, double slack,
-                             fmal_scan **out);
-void fmal_scan_destroy(fmal_scan **scan);
-
-/* G and B afresh from A and E, and every score. Collective. */
-fmal_status fmal_scan_refresh(fmal_scan *scan, const fmal_dmat *a, const fmal_dmat *e,
-                              double *flops);
-
-/* Keep a step's W and Z; beta and ceiling: what it does to bounds, if lazy. Not
-   collective. */
-fmal_status fmal_scan_push(fmal_scan *scan, const double *wz, double beta,
-                           double ceiling);
+};
 
 /* Score a tile from its G and B. */
 void fmal_scan_score(fmal_scan *scan, fmal_idx tile);
@@ -90,35 +75,12 @@ void fmal_scan_score(fmal_scan *scan, fmal_idx tile);
    now have seen all, by their scores. Not collective. */
 fmal_status fmal_scan_sort(fmal_scan *scan, int since);
 
-/* As fmal_cells_drop. */
-void fmal_scan_drop(fmal_scan *scan, fmal_idx index_g);
-
 /* A bound on the scores that a tile has now, from what they were when it was last up to
    date; INFINITY if there is none. Without lazy evaluation there never is. */
 double fmal_scan_bound(const fmal_scan *scan, fmal_idx tile);
 
-/* Bring up to date what may be within `margin`, relative, of the best. Then the two
-   largest scores of this rank among what is up to date, and flag; FMAL_SCAN_BAD too if
-   a score was not a finite number. Collective if lazy. */
-enum { FMAL_SCAN_BAD = 1 << FMAL_FLAG_BITS };
-void fmal_scan_lead(fmal_scan *scan, double margin, int flag, fmal_lead *lead);
-
-/* This rank's samples with a score of `bar` at least: their number, and the global
-   indices of the first `room`. */
-fmal_idx fmal_scan_near(const fmal_scan *scan, double bar, fmal_idx *list,
-                        fmal_idx room);
-
-/* All of them: local indices, ascending, into a list with room. */
-fmal_idx fmal_scan_near_local(const fmal_scan *scan, double bar, fmal_idx *list);
-
-/* Floating-point operations of one step and tile: product, update, score. */
-double fmal_scan_flops(const fmal_scan *scan);
-
-/*
- * The inverse A = M^-1, but for what no factor reaches, and E = A F A, and what a step
- * does to them.
- */
-typedef struct fmal_inverse {
+/* Matrices of the search (fmal/inverse.h). */
+struct fmal_inverse {
     fmal_grid grid;
     const fmal_ctx *ctx;
     int r, classes;
@@ -133,26 +95,7 @@ typedef struct fmal_inverse {
     struct fmal_growth *growth; /* if lazy */
     double beta, ceiling;       /* what it may add to scores, and where bounds end */
     fmal_idx prepared;          /* the sample, or FMAL_IDX_NONE */
-} fmal_inverse;
-
-fmal_status fmal_inverse_create(const fmal_problem *problem,
-                                const fmal_select_options *options, fmal_inverse **out);
-void fmal_inverse_destroy(fmal_inverse **inv);
-
-/* A, from M in inv->a, and E. Collective. */
-fmal_status fmal_inverse_refresh(fmal_inverse *inv);
-
-/* The step that adds (sign +1) or removes (-1) scale V_s: W and Z to inv->wz, gain and
-   trace_g, on every rank. Nothing if that is prepared already. Collective. */
-fmal_status fmal_inverse_prepare(fmal_inverse *inv, const fmal_factor *factor,
-                                 fmal_idx index_g, double scale, double sign);
-
-/* Carry out what was prepared last: A and E change, of which only what leads, and of
-   that the lower triangle, is good until the next refresh. Not collective. */
-void fmal_inverse_commit(fmal_inverse *inv);
-
-/* Floating-point operations of all steps so far, of this rank. */
-double fmal_inverse_step_flops(const fmal_inverse *inv);
+};
 
 /* What a step may add to scores (growth.c). */
 typedef struct fmal_growth {
