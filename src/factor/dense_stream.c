@@ -54,25 +54,20 @@ void fmal_dense_stream_push(fmal_stream *s, int step, const double *wz)
     fmal_columns_pack(&data->columns, step, wz, (size_t) s->factor->order);
 }
 
-/* data->rows = row k of a tile's samples, zero in padding. */
+/* data->rows = row k of a tile's samples; in padding that of some other sample. */
 static void turn(const fmal_stream *s, fmal_idx tile, int k)
 {
     const fmal_factor *f = s->factor;
     const float *v = ((const dense *) f->own)->v, *from[LANES];
-    const float scale = (float) s->scale;
-    static const float none = 0;
-    size_t step[LANES];
-    float *to = ((stream_data *) s->own)->rows;
 
     for (int lane = 0; lane < LANES; lane++) {
         fmal_idx il = s->local[tile * LANES + lane];
 
-        from[lane] = il < 0 ? &none : v + (il * f->rank + k) * f->order;
-        step[lane] = il >= 0;
+        from[lane] =
+            v + ((il < 0 ? s->local[tile * LANES] : il) * f->rank + k) * f->order;
     }
-    for (fmal_idx a = 0; a < f->order; a++, to += LANES)
-        for (int lane = 0; lane < LANES; lane++)
-            to[lane] = scale * from[lane][(size_t) a * step[lane]];
+    s->kernel->turn((int) f->order, from, (float) s->scale,
+                    ((stream_data *) s->own)->rows);
 }
 
 int fmal_dense_stream_apply(fmal_stream *s, int first, int last, fmal_idx tile,

@@ -160,4 +160,48 @@ static void project(int r, int cols, const float *y, const float *root,
     }
 }
 
-const fmal_stream_kernel KERNEL(fmal_stream_kernel) = { multiply, multiply4, project };
+/* Rows i and i + s of a square, the halves of which change places across: one stage of
+   a transposition. */
+static inline __attribute__((always_inline)) void exchange(vec *a, vec *b, const int s)
+{
+    choice low, high;
+
+    _Pragma("GCC unroll 16") for (int j = 0; j < WIDTH; j++)
+    {
+        low[j] = j & s ? WIDTH + j - s : j;
+        high[j] = j & s ? WIDTH + j : j + s;
+    }
+    vec x = __builtin_shuffle(*a, *b, low), y = __builtin_shuffle(*a, *b, high);
+    *a = x;
+    *b = y;
+}
+
+/* to [WIDTH, LANES] = scale times WIDTH columns of WIDTH rows. */
+static void turn_square(const float *const *from, size_t column, float scale, float *to)
+{
+    vec x[WIDTH];
+
+    _Pragma("GCC unroll 16") for (int i = 0; i < WIDTH; i++) x[i] =
+        scale * *(const vec *) (from[i] + column);
+    _Pragma("GCC unroll 8") for (int s = 1; s < WIDTH; s *= 2)
+        _Pragma("GCC unroll 16") for (int i = 0; i < WIDTH; i++) if (!(i & s))
+            exchange(&x[i], &x[i + s], s);
+    _Pragma("GCC unroll 16") for (int i = 0; i < WIDTH; i++) *
+        (vec *) (to + (size_t) i * LANES) = x[i];
+}
+
+static void turn(int depth, const float *const *from, float scale, float *to)
+{
+    int whole = depth / WIDTH * WIDTH;
+
+    for (int a = 0; a < whole; a += WIDTH)
+        for (int part = 0; part < PARTS; part++)
+            turn_square(from + part * WIDTH, (size_t) a, scale,
+                        to + a * LANES + part * WIDTH);
+    for (int a = whole; a < depth; a++)
+        for (int lane = 0; lane < LANES; lane++)
+            to[a * LANES + lane] = scale * from[lane][a];
+}
+
+const fmal_stream_kernel KERNEL(fmal_stream_kernel) = { multiply, multiply4, project,
+                                                        turn };

@@ -18,6 +18,7 @@ enum { FMAL_PANEL_ROWS = 18 };
  * project   out[col, k] = root_k (y[col, k] - sum over m of shift_m y[col, m]), of
  *           lanes, but in row swap [LANES] with minus the sum of all y[col, m] for
  *           y[col, k]; y [cols, r, LANES].
+ * turn      to [depth, LANES] = scale times the rows from [LANES][depth], transposed.
  */
 typedef struct fmal_stream_kernel {
     void (*multiply)(int rows, int depth, const float *w, int first, const float *h,
@@ -26,6 +27,7 @@ typedef struct fmal_stream_kernel {
                       size_t y_stride);
     void (*project)(int r, int cols, const float *y, const float *root,
                     const float *shift, const int32_t *swap, float *out);
+    void (*turn)(int depth, const float *const *from, float scale, float *to);
 } fmal_stream_kernel;
 
 const fmal_stream_kernel *fmal_stream_kernel_for(fmal_isa isa);
