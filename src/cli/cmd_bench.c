@@ -1,14 +1,24 @@
 #include "cli_impl.h"
 #include "fmal/bench.h"
+#include "fmal/io.h"
+#include "fmal/isa.h"
+#include "fmal/la.h"
+#include "fmal/log.h"
 #include "fmal/mem.h"
+#include "fmal/pool.h"
+#include "fmal/version.h"
 
 #include <jansson.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct {
     common_options common;
     int64_t n, d, c, batch, repeats, seed;
+    int factor;
+    char *pool, *output;
+    bool force;
 } bench_options;
 
 #define AT(member) offsetof(bench_options, member)
@@ -37,6 +47,15 @@ static const fmal_opt table[] = {
       .min = 2,
       .max = 1e5,
       .help = "its classes" },
+    { .name = "factor",
+      .letter = 'f',
+      .type = FMAL_OPT_CHOICE,
+      .offset = AT(factor),
+      .def = "all",
+      .choices = fmal_bench_factor_names,
+      .arg = "FORM",
+      .help = "form of the factors: of bait, bait-topc (2 classes), bait-binary, or "
+              "embeddings of as many rows as classes" },
     { .name = "batch",
       .letter = 'b',
       .type = FMAL_OPT_INT,
@@ -60,66 +79,208 @@ static const fmal_opt table[] = {
       .min = 0,
       .max = 9e18,
       .help = "seed of the made-up pool" },
+    { .name = "pool",
+      .letter = 'p',
+      .type = FMAL_OPT_STRING,
+      .offset = AT(pool),
+      .arg = "FILE",
+      .help = "pool to read (read; without it one is made here, and removed)" },
+    { .name = "output",
+      .letter = 'o',
+      .type = FMAL_OPT_STRING,
+      .offset = AT(output),
+      .arg = "FILE",
+      .help = "pool file to write (generate)" },
+    { .name = "force",
+      .type = FMAL_OPT_FLAG,
+      .offset = AT(force),
+      .help = "replace an existing output (generate)" },
     { .name = NULL },
 };
 
-static void print_row(const char *name, const fmal_bench_result *r, const fmal_ctx *ctx)
+/* ---- Rows ---- */
+
+static void print_head(void)
 {
-    char rate[32] = "", limit[64] = "", seconds[32] = "";
-
-    if (r->seconds > 0)
-        snprintf(seconds, sizeof seconds, "%.6f", r->seconds);
-
-    if (r->rate > 0)
-        snprintf(rate, sizeof rate, "%.1f %s", r->rate / 1e9,
-                 r->is_bytes ? "GB/s" : "GFLOP/s");
-    if (r->limit)
-        snprintf(limit, sizeof limit, "%.0f %% of %.1f %s",
-                 100 * r->rate / r->limit_rate, r->limit_rate / 1e9, r->limit);
-    printf("%-10s %-30s %-26s %5d %11s  %-15s %s\n", name, r->what, r->sizes, ctx->size,
-           seconds, rate, limit);
+    printf("%-9s %-6s %-27s %-32s %5s %7s %10s %10s  %-15s %s\n", "case", "factor",
+           "what", "sizes", "ranks", "threads", "median s", "slowest s", "rate",
+           "limit, same process");
 }
 
-static json_t *row_json(const char *name, const fmal_bench_result *r,
-                        const fmal_ctx *ctx)
+static void print_row(const char *name, const char *factor, const fmal_bench_result *r,
+                      int ranks)
 {
-    json_t *out = json_pack("{s:s, s:s, s:s, s:i, s:i, s:f, s:f, s:s}", "case", name,
-                            "what", r->what, "sizes", r->sizes, "ranks", ctx->size,
-                            "threads", 1, "seconds", r->seconds, "rate", r->rate,
-                            "unit", r->is_bytes ? "byte/s" : "flop/s");
+    char rate[32] = "", limit[64] = "";
+
+    if (r->rate > 0)
+        snprintf(rate, sizeof rate, "%.*f %s", r->rate < 1e9 ? 4 : 1, r->rate / 1e9,
+                 r->is_bytes ? "GB/s" : "GFLOP/s");
+    if (r->limit)
+        snprintf(limit, sizeof limit, "%.0f %% of %.*f %s", 100 * r->share,
+                 r->limit_rate < 1e9 ? 4 : 1, r->limit_rate / 1e9, r->limit);
+    printf("%-9s %-6s %-27s %-32s %5d %7d %10.7f %10.7f  %-15s %s\n", name, factor,
+           r->what, r->sizes, ranks, 1, r->median, r->slowest, rate, limit);
+}
+
+static json_t *row_json(const char *name, const char *factor,
+                        const fmal_bench_result *r)
+{
+    json_t *out =
+        json_pack("{s:s, s:s, s:s, s:s, s:I, s:f, s:f, s:f, s:s}", "case", name,
+                  "factor", factor, "what", r->what, "sizes", r->sizes, "size",
+                  (json_int_t) r->size, "median", r->median, "slowest", r->slowest,
+                  "rate", r->rate, "unit", r->is_bytes ? "byte/s" : "flop/s");
     if (r->limit) {
         json_object_set_new(out, "limit", json_string(r->limit));
         json_object_set_new(out, "limit_rate", json_real(r->limit_rate));
+        json_object_set_new(out, "share", json_real(r->share));
     }
     return out;
 }
 
-/* One case; its rows go to the list or to standard output. Collective. */
-static fmal_status run_case(const cli *c, const fmal_bench_case *bench,
-                            const fmal_bench_setup *setup, json_t *list)
+/* What all rows have in common. */
+static json_t *report_json(const cli *c, const bench_options *o, json_t *rows)
+{
+    return json_pack("{s:s, s:s, s:s, s:i, s:I, s:i, s:i, s:I, s:I, s:I, s:I, s:o}",
+                     "version", FMAL_VERSION, "blas", fmal_blas_core(), "kernels",
+                     fmal_isa_name(fmal_isa_detect()), "nodes", c->ctx.nodes, "cores",
+                     (json_int_t) c->ctx.nodes * sysconf(_SC_NPROCESSORS_ONLN), "ranks",
+                     c->ctx.size, "threads", 1, "samples", (json_int_t) o->n,
+                     "features", (json_int_t) o->d, "classes", (json_int_t) o->c,
+                     "batch", (json_int_t) o->batch, "rows", rows);
+}
+
+/* ---- Cases ---- */
+
+typedef struct {
+    cli *c;
+    fmal_bench_setup setup;
+    json_t *rows;  /* of the root with --json, else NULL */
+    bool one_only; /* nothing else was asked for: what does not fit is an error */
+    bool headed;
+} job;
+
+/* One case with the setup's factors. Collective. */
+static fmal_status run_case(job *j, const fmal_bench_case *bench)
 {
     fmal_bench_result rows[FMAL_BENCH_MAX];
+    const char *factor =
+        bench->by_factor ? fmal_bench_factor_names[j->setup.factor] : "";
+    double bytes = 0;
     int n = 0;
 
-    FMAL_TRY(bench->run(setup, rows, &n));
-    for (int i = 0; i < n && c->ctx.rank == 0; i++) {
-        if (list)
-            json_array_append_new(list, row_json(bench->name, &rows[i], &c->ctx));
+    fmal_status st = bench->bytes(&j->setup, &bytes);
+    if (st == FMAL_OK)
+        st = check_memory(&j->c->ctx, bytes);
+    if (st != FMAL_OK && !j->one_only) {
+        fmal_log(FMAL_LOG_WARN, "skipped", "%s %s: %s", bench->name, factor,
+                 fmal_error_text());
+        return FMAL_OK;
+    }
+    if (st == FMAL_OK)
+        st = bench->run(&j->setup, rows, &n);
+    if (n > 0 && !j->headed && !j->rows && j->c->ctx.rank == 0)
+        print_head();
+    j->headed = j->headed || n > 0;
+    for (int i = 0; i < n && st == FMAL_OK && j->c->ctx.rank == 0; i++) {
+        if (j->rows)
+            json_array_append_new(j->rows, row_json(bench->name, factor, &rows[i]));
         else
-            print_row(bench->name, &rows[i], &c->ctx);
+            print_row(bench->name, factor, &rows[i], j->c->ctx.size);
     }
     fflush(stdout);
+    return st;
+}
+
+/* With each form of factors that was asked for. */
+static fmal_status run_factors(job *j, const fmal_bench_case *bench, int wanted)
+{
+    bool all = wanted == FMAL_BENCH_FACTORS;
+
+    if (!bench->by_factor)
+        return run_case(j, bench);
+    for (int factor = 0; factor < FMAL_BENCH_FACTORS; factor++) {
+        if (!all && factor != wanted)
+            continue;
+        j->setup.factor = (fmal_bench_factor) factor;
+        FMAL_TRY(run_case(j, bench));
+    }
     return FMAL_OK;
 }
 
+static fmal_status run_cases(cli *c, const bench_options *o)
+{
+    char scratch[64];
+    const fmal_bench_case *only = NULL;
+
+    snprintf(scratch, sizeof scratch, "fmal-bench-%ld.h5", (long) getpid());
+    fmal_bcast(&c->ctx, scratch, sizeof scratch, 0);
+    for (const fmal_bench_case *b = fmal_bench_cases; b->name && c->positional; b++)
+        if (strcmp(b->name, c->positional) == 0)
+            only = b;
+    job j = { .c = c,
+              .setup = { .ctx = &c->ctx,
+                         .n = o->n,
+                         .d = (int) o->d,
+                         .c = (int) o->c,
+                         .batch = o->batch,
+                         .topc = 2,
+                         .repeats = (int) o->repeats,
+                         .seed = (uint64_t) o->seed,
+                         .pool = o->pool,
+                         .scratch = scratch },
+              .rows = o->common.json && c->ctx.rank == 0 ? json_array() : NULL,
+              .one_only =
+                  only && (!only->by_factor || o->factor < FMAL_BENCH_FACTORS) };
+    fmal_status st = FMAL_OK;
+
+    for (const fmal_bench_case *b = fmal_bench_cases; b->name && st == FMAL_OK; b++)
+        if (!only || b == only)
+            st = run_factors(&j, b, o->factor);
+    if (j.rows && st == FMAL_OK) {
+        json_t *report = report_json(c, o, j.rows);
+
+        json_dumpf(report, stdout, JSON_INDENT(2));
+        putchar('\n');
+        json_decref(report);
+    } else {
+        json_decref(j.rows);
+    }
+    return st;
+}
+
+/* ---- A pool file ---- */
+
+static fmal_status generate(cli *c, const bench_options *o)
+{
+    fmal_status st = FMAL_OK;
+
+    if (!o->output)
+        return FMAL_FAIL(FMAL_ERR_USAGE,
+                         "--output FILE is missing: generate writes it");
+    if (c->ctx.rank == 0)
+        st = fmal_file_check_output(o->output, o->force);
+    FMAL_TRY(fmal_agree_root(&c->ctx, st));
+    FMAL_TRY(fmal_pool_generate(&c->ctx, o->output, o->n, (int) o->d, (int) o->c,
+                                (uint64_t) o->seed, c->history));
+    if (c->ctx.rank == 0)
+        printf("%s\n", o->output);
+    return FMAL_OK;
+}
+
+/* ---- The command ---- */
+
 static fmal_status check_case(const char *wanted)
 {
-    for (int i = 0; wanted && fmal_bench_case_names[i]; i++)
-        if (strcmp(wanted, fmal_bench_case_names[i]) == 0)
+    const char *names[32] = { "generate" };
+    int n = 1;
+
+    for (const fmal_bench_case *b = fmal_bench_cases; b->name; b++)
+        names[n++] = b->name;
+    for (int i = 0; i < n; i++)
+        if (!wanted || strcmp(wanted, names[i]) == 0)
             return FMAL_OK;
-    if (!wanted)
-        return FMAL_OK;
-    const char *near = fmal_nearest(wanted, fmal_bench_case_names);
+    const char *near = fmal_nearest(wanted, names);
     return FMAL_FAIL(FMAL_ERR_USAGE, "no case is called '%s'%s%s%s", wanted,
                      near ? "; did you mean '" : "; fmal help bench lists them",
                      near ? near : "", near ? "'?" : "");
@@ -128,46 +289,35 @@ static fmal_status check_case(const char *wanted)
 static fmal_status run(cli *c, void *given)
 {
     const bench_options *o = given;
-    fmal_bench_setup setup = { .ctx = &c->ctx,
-                               .n = o->n,
-                               .d = (int) o->d,
-                               .c = (int) o->c,
-                               .batch = o->batch,
-                               .repeats = (int) o->repeats,
-                               .seed = (uint64_t) o->seed };
-    json_t *list = o->common.json && c->ctx.rank == 0 ? json_array() : NULL;
-    fmal_status st = check_singleton(&c->ctx);
+    bool generates = c->positional && strcmp(c->positional, "generate") == 0;
 
-    if (st == FMAL_OK)
-        st = check_case(c->positional);
-    if (st == FMAL_OK)
-        job_begin(c);
-    if (st == FMAL_OK && c->ctx.rank == 0 && !list)
-        printf("%-10s %-30s %-26s %5s %11s  %-15s %s\n", "case", "what", "sizes",
-               "ranks", "seconds", "rate", "limit, same process");
-    for (const fmal_bench_case *bench = fmal_bench_cases; bench->name && st == FMAL_OK;
-         bench++)
-        if (!c->positional || strcmp(c->positional, bench->name) == 0)
-            st = run_case(c, bench, &setup, list);
-    if (list && st == FMAL_OK) {
-        json_dumpf(list, stdout, JSON_INDENT(2));
-        putchar('\n');
-    }
-    json_decref(list);
-    return st;
+    FMAL_TRY(check_singleton(&c->ctx));
+    FMAL_TRY(check_case(c->positional));
+    if (!generates && (o->output || o->force))
+        return FMAL_FAIL(FMAL_ERR_USAGE, "--%s: only generate writes a file",
+                         o->output ? "output" : "force");
+    job_begin(c);
+    return generates ? generate(c, o) : run_cases(c, o);
 }
 
 const command command_bench = {
     .name = "bench",
     .summary = "benchmarks, each beside the limit of the same process",
-    .usage = "[CASE] [options]",
+    .usage = "[CASE|generate] [options]",
     .text =
-        "Prints, for each case, the median seconds of the slowest rank, the rate of "
-        "all ranks\ntogether, and how much that is of what the same process reaches "
-        "in DGEMM. Cases: gemm,\ntriad, allreduce, cholesky, engine, select; without "
-        "one, all.\n\n"
-        "  fmal bench engine --samples 10000 --features 128 --classes 10\n"
-        "  mpirun -np 2 fmal bench --json",
+        "Prints, for each case, the median seconds of the mean and of the slowest "
+        "rank, "
+        "the rate\nof all ranks together, and how much that is of a limit that the "
+        "same "
+        "process reached in\nturns with it. Without a case, all: gemm, syrk, triad, "
+        "allreduce, cholesky, fisher,\ninitial, step, update, select, read. "
+        "docs/performance.md says what they are. With\n--json they come with the "
+        "machine's sizes, for jobs/scaling.sh.\n\n"
+        "generate writes a made-up pool in pieces, of any size, the same on any number "
+        "of ranks.\n\n"
+        "  fmal bench step --samples 2000 --features 512 --classes 100 --factor full\n"
+        "  mpirun -np 2 fmal bench --json\n"
+        "  mpirun -np 2 fmal bench generate -n 2000000 -d 384 -o pool.h5",
     .options = table,
     .size = sizeof(bench_options),
     .positional = "CASE",
