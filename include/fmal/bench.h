@@ -48,6 +48,7 @@ typedef struct fmal_bench_result {
     bool is_bytes;
     const char *limit; /* what the limit is: "DGEMM", "triad"; NULL: none */
     double limit_rate; /* measured in turns with the case */
+    double share;      /* of the limit: the median over turns */
 } fmal_bench_result;
 
 /** A benchmark. */

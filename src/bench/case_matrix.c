@@ -129,6 +129,7 @@ static fmal_status measure_updates(const fmal_bench_setup *s, updates *u, int ra
     FMAL_TRY(fmal_bench_beside(s, &work, LIMIT_TRIAD, ranks, row));
     row->median /= STEPS;
     row->slowest /= STEPS;
+    row->share *= STEPS;
     return FMAL_OK;
 }
 

@@ -100,6 +100,7 @@ static fmal_bench_result phase_row(const fmal_bench_setup *s, const record *r,
     if (row.rate > 0) {
         row.limit = limit;
         row.limit_rate = limit_rate;
+        row.share = row.rate / limit_rate;
     }
     return row;
 }
@@ -116,6 +117,7 @@ static fmal_bench_result whole_row(const fmal_bench_setup *s, const record *r,
     fmal_bench_rate(&row, f32 + f64, false);
     row.limit = "SGEMM, DGEMM";
     row.limit_rate = (f32 + f64) / (f32 / limit->sgemm + f64 / limit->dgemm);
+    row.share = row.rate / row.limit_rate;
     return row;
 }
 

@@ -77,7 +77,8 @@ fmal_status fmal_bench_measure(const fmal_bench_setup *s, const bench_work *work
         [LIMIT_READ] = "read(2)",
     };
     const bench_work other = { .run = fmal_bench_limit_run, .arg = limit };
-    double mean[MOST_REPEATS], slowest[MOST_REPEATS], at_limit[MOST_REPEATS], took;
+    double mean[MOST_REPEATS], slowest[MOST_REPEATS], at_limit[MOST_REPEATS],
+        share[MOST_REPEATS], took;
     int runs, other_runs,
         repeats = s->repeats < MOST_REPEATS ? s->repeats : MOST_REPEATS;
 
@@ -92,9 +93,11 @@ fmal_status fmal_bench_measure(const fmal_bench_setup *s, const bench_work *work
         fmal_spread spread = fmal_spread_of(s->ctx, took);
         mean[i] = spread.mean;
         slowest[i] = spread.max;
+        share[i] = at_limit[i] / (limit->amount * slowest[i]);
     }
     row->median = fmal_bench_median(mean, repeats);
     row->slowest = fmal_bench_median(slowest, repeats);
+    row->share = fmal_bench_median(share, repeats);
     row->limit = names[limit->kind];
     row->limit_rate = limit->amount / fmal_bench_median(at_limit, repeats);
     return FMAL_OK;
@@ -132,6 +135,7 @@ fmal_status fmal_bench_limit_rate(const fmal_bench_setup *s, bench_limit_kind ki
 void fmal_bench_rate(fmal_bench_result *row, double amount, bool is_bytes)
 {
     row->rate = amount / row->slowest;
+    row->share *= amount;
     row->is_bytes = is_bytes;
 }
 

@@ -60,8 +60,9 @@ typedef struct bench_work {
 } bench_work;
 
 /*
- * Fill the row's seconds and limit: limit and work take turns, setup->repeats times,
- * after one turn that tells how often each has to run to be long enough for the clock.
+ * Fill the row's seconds and limit, and the share that one flop or byte in a run would
+ * have: limit and work take turns, setup->repeats times, after one turn that tells how
+ * often each has to run to be long enough for the clock.
  * Collective.
  */
 fmal_status fmal_bench_measure(const fmal_bench_setup *setup, const bench_work *work,
@@ -75,7 +76,8 @@ fmal_status fmal_bench_beside(const fmal_bench_setup *setup, const bench_work *w
 fmal_status fmal_bench_limit_rate(const fmal_bench_setup *setup, bench_limit_kind kind,
                                   double *rate);
 
-/* The row's rate: `amount` flops or bytes of all ranks in one run. */
+/* The row's rate and its share of the limit: `amount` flops or bytes of all ranks in
+   one run. */
 void fmal_bench_rate(fmal_bench_result *row, double amount, bool is_bytes);
 
 /* The middle one of n numbers, which are sorted. */

@@ -116,9 +116,8 @@ static void print_row(const char *name, const char *factor, const fmal_bench_res
         snprintf(rate, sizeof rate, "%.*f %s", r->rate < 1e9 ? 4 : 1, r->rate / 1e9,
                  r->is_bytes ? "GB/s" : "GFLOP/s");
     if (r->limit)
-        snprintf(limit, sizeof limit, "%.0f %% of %.*f %s",
-                 100 * r->rate / r->limit_rate, r->limit_rate < 1e9 ? 4 : 1,
-                 r->limit_rate / 1e9, r->limit);
+        snprintf(limit, sizeof limit, "%.0f %% of %.*f %s", 100 * r->share,
+                 r->limit_rate < 1e9 ? 4 : 1, r->limit_rate / 1e9, r->limit);
     printf("%-9s %-6s %-27s %-32s %5d %7d %10.7f %10.7f  %-15s %s\n", name, factor,
            r->what, r->sizes, ranks, 1, r->median, r->slowest, rate, limit);
 }
@@ -134,7 +133,7 @@ static json_t *row_json(const char *name, const char *factor,
     if (r->limit) {
         json_object_set_new(out, "limit", json_string(r->limit));
         json_object_set_new(out, "limit_rate", json_real(r->limit_rate));
-        json_object_set_new(out, "share", json_real(r->rate / r->limit_rate));
+        json_object_set_new(out, "share", json_real(r->share));
     }
     return out;
 }
