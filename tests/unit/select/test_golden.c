@@ -78,7 +78,8 @@ static fmal_status read_answer(const char *path, const char *method,
 }
 
 /* @return whether there was an answer to compare with */
-static bool run_case(fmal_test *t, const char *path, const char *file, int row)
+static bool run_case(fmal_test *t, const char *path, const char *file, int row,
+                     bool in_double)
 {
     whole_pool pool = { 0 };
     fmal_selection sel = { 0 };
@@ -86,7 +87,9 @@ static bool run_case(fmal_test *t, const char *path, const char *file, int row)
                                     .labelled_sum = methods[row].sum,
                                     .top = methods[row].top,
                                     .likelihood = methods[row].likelihood,
-                                    .topc = methods[row].topc };
+                                    .topc = methods[row].topc,
+                                    .double_precision = in_double,
+                                    .lazy = !in_double };
     answer want = { .exists = false };
     fmal_status st = read_answer(path, methods[row].method, &options, &want);
 
@@ -100,7 +103,8 @@ static bool run_case(fmal_test *t, const char *path, const char *file, int row)
     bool same = sel.n == options.batch;
     for (fmal_idx i = 0; same && i < sel.n; i++)
         same = sel.index[i] == want.picks[i];
-    fmal_test_ok(t, same, "%s %s: picks in order", file, methods[row].method);
+    fmal_test_ok(t, same, "%s %s, %s: picks in order", file, methods[row].method,
+                 in_double ? "double" : "mixed and lazy");
     if (!options.top)
         fmal_test_ok(t, fmal_test_close(sel.after, want.objective, 1e-8, 0),
                      "%s %s: objective %.12g is %.12g", file, methods[row].method,
@@ -127,9 +131,10 @@ int main(int argc, char **argv)
 
         snprintf(path, sizeof path, "%s/%s", dir, files[f]);
         for (int row = 0; row < FMAL_COUNT(methods); row++)
-            answers += run_case(&t, path, files[f], row);
+            for (int in_double = 0; in_double < 2; in_double++)
+                answers += run_case(&t, path, files[f], row, in_double);
     }
-    fmal_test_ok(&t, answers >= 12, "%d answers", answers);
+    fmal_test_ok(&t, answers >= 24, "%d answers", answers);
     fmal_h5_shutdown();
     return fmal_test_end(&t);
 }

@@ -82,12 +82,16 @@ static void share_answer(fmal_test *t, const pool_case *q, oracle_answer *a, int
 
 /* @return whether the oracle's own margins were too small to compare. */
 static bool run_case(fmal_test *t, const pool_case *q, uint32_t seed,
-                     const oracle_answer *want, fmal_idx *most_refreshes)
+                     const oracle_answer *want, bool in_double,
+                     fmal_idx *most_refreshes)
 {
     whole_pool pool = make_pool(q, seed);
     fmal_select_options options = options_of(q);
     fmal_select_state state = { 0 };
     fmal_selection sel = { 0 };
+
+    options.double_precision = in_double;
+    options.lazy = !in_double;
     fmal_status st =
         select_batch(&t->ctx, &pool, q->block, &options, NULL, -1, &state, &sel);
     bool close_call = want->margin < 1e-7 && !(q->traits & HAS_TIES);
@@ -136,7 +140,8 @@ int main(int argc, char **argv)
         pool_case q = case_at(i);
 
         share_answer(&t, &q, &answers[i], i % t.ctx.size);
-        skipped += run_case(&t, &q, (uint32_t) i, &answers[i], &most_refreshes);
+        skipped += run_case(&t, &q, (uint32_t) i, &answers[i], false, &most_refreshes);
+        run_case(&t, &q, (uint32_t) i, &answers[i], true, &most_refreshes);
         fmal_free(&answers[i].picks);
     }
     fmal_test_ok(&t, skipped * 10 <= cases, "%d of %d cases too close to call", skipped,
