@@ -21,7 +21,14 @@ typedef struct fmal_factor_ops {
     void (*load)(fmal_panel *panel, const double *w, int cols);
     void (*apply)(fmal_panel *panel, fmal_idx block, double *out);
     double (*apply_flops)(const fmal_panel *panel);
-    double (*bytes)(const fmal_factor *self, fmal_idx n);
+    double (*bytes)(const fmal_factor *self);
+    double (*gram_bytes)(const fmal_factor *self);
+    double (*panel_bytes)(const fmal_factor *self, double slots, int max_cols);
+    double (*quadratic_bytes)(const fmal_factor *self, double slots, int matrices);
+    double (*stream_bytes)(const fmal_factor *self, double slots, bool one_step);
+    double (*gram_flops)(const fmal_factor *self);       /* a sample */
+    double (*quadratics_flops)(const fmal_factor *self); /* the same, of two matrices */
+    double (*stream_flops)(const fmal_factor *self);     /* a sample and step */
     fmal_status (*stream_open)(fmal_stream *stream);
     void (*stream_close)(fmal_stream *stream);
     void (*stream_push)(fmal_stream *stream, int step, const double *wz);

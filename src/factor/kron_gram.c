@@ -101,6 +101,25 @@ static fmal_status job_init(gram_job *job, const fmal_factor *f, const uint8_t *
     return FMAL_ALLOC(&job->sum, pairs * job->slab);
 }
 
+double fmal_kron_gram_bytes(const fmal_factor *f)
+{
+    const kron *own = f->own;
+    double c = own->blocks, d = own->d, m = f->part.block;
+    double pairs = fmal_kron_weight_count(own);
+    fmal_idx slab = slab_width((fmal_idx) pairs, own->d);
+    bool by_syrk = pairs == 1 && slab == (fmal_idx) own->d * (own->d + 1) / 2;
+
+    return 8 * (2 * c * d + d * m + m + pairs * m + c + PANEL * m +
+                (by_syrk ? d * d + d : pairs * PANEL) + ((double) slab * (pairs + 1)));
+}
+
+double fmal_kron_gram_flops(const fmal_factor *f)
+{
+    const kron *own = f->own;
+
+    return (double) fmal_kron_weight_count(own) * own->d * (own->d + 1.0);
+}
+
 /* The features of block b's taken samples, transposed; returns their number. */
 static int gather(gram_job *job, fmal_idx b)
 {

@@ -42,11 +42,11 @@ typedef struct {
 /* data->ht = the features of a block's slots, zero in padding; returns their number. */
 int fmal_kron_gather_block(fmal_panel *panel, fmal_idx b);
 
-/* Forms of several matrices at once (kron_quadratic.c), and the bytes that takes for
-   blocks of m slots. */
+/* Forms of several matrices at once (kron_quadratic.c). */
 fmal_status fmal_kron_quadratic(fmal_panel *panel, int n, const fmal_dmat *const *a,
                                 double *const *g, double *flops);
-double fmal_kron_quadratic_bytes(const kron *own, double m);
+double fmal_kron_quadratic_bytes(const fmal_factor *f, double slots, int n);
+double fmal_kron_quadratics_flops(const fmal_factor *f);
 
 /* root, pick and center of a sample into own->root, own->pick, own->center. */
 void fmal_kron_rows(const kron *own, const double *p);
@@ -65,7 +65,11 @@ void fmal_kron_diagonal(const kron *own, const double *p, double *diagonal);
 
 fmal_status fmal_kron_gram(const fmal_factor *f, const uint8_t *take, double weight,
                            fmal_dmat *out, double *flops);
+double fmal_kron_gram_bytes(const fmal_factor *f);
+double fmal_kron_gram_flops(const fmal_factor *f);
 
+double fmal_kron_stream_bytes(const fmal_factor *f, double slots, bool one_step);
+double fmal_kron_stream_flops(const fmal_factor *f);
 fmal_status fmal_kron_stream_open(fmal_stream *s);
 void fmal_kron_stream_close(fmal_stream *s);
 void fmal_kron_stream_push(fmal_stream *s, int step, const double *wz);

@@ -25,6 +25,10 @@ fmal_status fmal_cells_create(const fmal_factor *f, const fmal_idx *samples, fma
                               double scale, fmal_cells **out);
 void fmal_cells_destroy(fmal_cells **cells);
 
+/* Bytes of n cells, and beside them of their refresh, at the most. */
+double fmal_cells_bytes(const fmal_factor *f, fmal_idx n);
+double fmal_cells_refresh_bytes(const fmal_factor *f, fmal_idx n);
+
 /* G and B afresh from A and E = A F A. Collective. */
 fmal_status fmal_cells_refresh(fmal_cells *cells, const fmal_dmat *a,
                                const fmal_dmat *e, double *flops);
@@ -72,6 +76,10 @@ fmal_status fmal_scan_create(const fmal_problem *problem, const fmal_idx *sample
                              fmal_idx n, double scale, bool lazy, double slack,
                              fmal_scan **out);
 void fmal_scan_destroy(fmal_scan **scan);
+
+/* Bytes of a scan of n samples; beside it of their refresh, at the most. */
+double fmal_scan_bytes(const fmal_factor *f, fmal_idx n, bool lazy);
+double fmal_scan_refresh_bytes(const fmal_factor *f, fmal_idx n, bool lazy);
 
 /* G and B afresh from A and E, and every score. Collective. */
 fmal_status fmal_scan_refresh(fmal_scan *scan, const fmal_dmat *a, const fmal_dmat *e,
@@ -127,6 +135,10 @@ fmal_status fmal_inverse_create(const fmal_problem *problem,
                                 const fmal_select_options *options, fmal_inverse **out);
 void fmal_inverse_destroy(fmal_inverse **inv);
 
+/* Bytes on a rank of a grid; beside them of a refresh, at the most. */
+double fmal_inverse_bytes(const fmal_factor *f, int rows, int cols, bool lazy);
+double fmal_inverse_refresh_bytes(const fmal_factor *f);
+
 /* A, from M in inv->a, and E. Collective. */
 fmal_status fmal_inverse_refresh(fmal_inverse *inv);
 
@@ -153,6 +165,7 @@ typedef struct fmal_growth {
 /* Not collective. */
 fmal_status fmal_growth_create(const fmal_inverse *inv, fmal_growth **out);
 void fmal_growth_destroy(fmal_growth **growth);
+double fmal_growth_bytes(const fmal_factor *f);
 
 /* Keep F W, on the root. Collective over the grid's ctx. w [r, order] */
 void fmal_growth_multiply(fmal_growth *g, const double *w);
@@ -162,7 +175,7 @@ void fmal_growth_multiply(fmal_growth *g, const double *w);
 double fmal_growth_beta(fmal_growth *g, const double *omega, const double *k,
                         const double *z, double gain, double *ceiling);
 
-/* A plan without its bytes: all but those follows from order and rank. */
+/* A plan without bytes and flops: all but those follows from order and rank. */
 fmal_status fmal_plan_steps(const fmal_select_options *options, fmal_idx n,
                             fmal_idx labelled, fmal_idx excluded, fmal_idx order,
                             int rank, int ranks, fmal_select_plan *plan);
