@@ -193,7 +193,7 @@ static fmal_status dense_gram(const fmal_factor *f, const uint8_t *take, double 
         memset(job.sum, 0, sizeof(int64_t) * (size_t) entries);
         for (fmal_idx b = 0; b < f->part.block_count; b++)
             add_block(&job, b, first, cols, unit, flops);
-        fmal_sum_i64(&f->ctx, job.sum, entries);
+        fmal_gram_sum(f, out, job.sum, entries);
         put_columns(&job, first, cols, unit, weight, out);
     }
     job_clear(&job);

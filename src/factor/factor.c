@@ -45,6 +45,14 @@ void fmal_factor_row(const fmal_factor *f, fmal_idx index_g, double *v)
     f->ops->row(f, index_g, v);
 }
 
+void fmal_gram_sum(const fmal_factor *f, const fmal_dmat *out, int64_t *sum, fmal_idx n)
+{
+    if (out->grid->rows * out->grid->cols == 1)
+        fmal_sum_i64_to(&f->ctx, sum, n, 0);
+    else
+        fmal_sum_i64(&f->ctx, sum, n);
+}
+
 /* ---- One sample ---- */
 
 void fmal_factor_sample(const fmal_factor *f, fmal_idx index_g, double scale,

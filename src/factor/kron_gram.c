@@ -340,7 +340,7 @@ fmal_status fmal_kron_gram(const fmal_factor *f, const uint8_t *take, double wei
         memset(job.sum, 0, sizeof(int64_t) * (size_t) (job.pairs * job.slab));
         for (fmal_idx block = 0; block < f->part.block_count; block++)
             add_block(&job, block, count, flops);
-        fmal_sum_i64(&f->ctx, job.sum, job.pairs * job.slab);
+        fmal_gram_sum(f, out, job.sum, job.pairs * job.slab);
         put_slab(&job, count, weight, out);
     }
     job_clear(&job);
