@@ -88,6 +88,19 @@ fmal_status fmal_factor_kron(const fmal_ctx *ctx, const fmal_part *part,
 fmal_status fmal_factor_dense(const fmal_ctx *ctx, const fmal_part *part,
                               const float *v, int r, fmal_idx order, fmal_factor **out);
 
+/**
+ * Factors without samples: good for what the functions of sizes, bytes and flops say,
+ * and for nothing else.
+ *
+ * Not collective.
+ * @param part  of the rank in question; the rest as above
+ */
+fmal_status fmal_factor_kron_outline(const fmal_part *part, int d, int c,
+                                     fmal_likelihood likelihood, int top,
+                                     fmal_factor **out);
+fmal_status fmal_factor_dense_outline(const fmal_part *part, int r, fmal_idx order,
+                                      fmal_factor **out);
+
 /** D and r of Kronecker factors. Not collective. */
 void fmal_kron_sizes(fmal_likelihood likelihood, int top, int d, int c, fmal_idx *order,
                      int *rank);
@@ -247,8 +260,24 @@ void fmal_panel_apply(fmal_panel *panel, fmal_idx block, double *out);
 /** Floating-point operations of fmal_panel_apply over the whole panel (GEMM only). */
 double fmal_panel_apply_flops(const fmal_panel *panel);
 
-/** Bytes of a panel of n samples. Not collective. */
-double fmal_panel_bytes(const fmal_factor *f, fmal_idx n);
+/* ---- Bytes, each at its most; not collective ---- */
+
+/** Of the factors, samples apart; of fmal_factor_gram under way. */
+double fmal_factor_bytes(const fmal_factor *f);
+double fmal_factor_gram_bytes(const fmal_factor *f);
+
+/** Of a panel of n samples, and beside it of forms of `matrices` matrices under way. */
+double fmal_panel_bytes(const fmal_factor *f, fmal_idx n, int max_cols);
+double fmal_panel_quadratic_bytes(const fmal_factor *f, fmal_idx n, int matrices);
+
+/** Of a stream (below) of n samples. */
+double fmal_stream_bytes(const fmal_factor *f, fmal_idx n, bool one_step);
+
+/** Floating-point operations of fmal_factor_gram and fmal_panel_quadratics, each for a
+    sample, and of fmal_stream_apply for a sample and step. Not collective. */
+double fmal_factor_gram_flops(const fmal_factor *f);
+double fmal_panel_quadratics_flops(const fmal_factor *f);
+double fmal_stream_sample_flops(const fmal_factor *f);
 
 /**
  * Slots alone: fmal_panel_blocks, _groups, _first_group and _index work on it, passes
@@ -383,7 +412,9 @@ int fmal_stream_steps(const fmal_stream *s);
 int fmal_stream_capacity(const fmal_stream *s);
 void fmal_stream_forget(fmal_stream *s);
 
-/** The number of tiles that fmal_stream_apply should get, where there are so many. */
+/** The number of tiles that fmal_stream_apply should get, where there are so many;
+    FMAL_STREAM_TOGETHER at the most. */
+enum { FMAL_STREAM_TOGETHER = 16 };
 int fmal_stream_together(const fmal_stream *s);
 
 /**

@@ -161,6 +161,9 @@ fmal_status fmal_lowrank_create(fmal_dmat *base, fmal_idx order, int capacity,
                                 int columns, bool pairs, fmal_lowrank **out);
 void fmal_lowrank_destroy(fmal_lowrank **m);
 
+/** Bytes that one takes on a rank of the grid, the base apart. Not collective. */
+double fmal_lowrank_bytes(fmal_idx order, int capacity, int columns, bool pairs);
+
 /** Forget the waiting terms: the base was computed afresh, both triangles. Not
  * collective. */
 void fmal_lowrank_reset(fmal_lowrank *m);

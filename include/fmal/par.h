@@ -97,6 +97,9 @@ void fmal_bcast(const fmal_ctx *ctx, void *data, size_t bytes, int root);
 void fmal_sum_i64(const fmal_ctx *ctx, int64_t *x, fmal_idx n);
 void fmal_sum_f64(const fmal_ctx *ctx, double *x, fmal_idx n);
 
+/** The same for one rank: elsewhere x is only read. Half the traffic. Collective. */
+void fmal_sum_i64_to(const fmal_ctx *ctx, int64_t *x, fmal_idx n, int root);
+
 /** Elementwise maximum over ranks, in place. Collective. */
 void fmal_max_f64(const fmal_ctx *ctx, double *x, fmal_idx n);
 

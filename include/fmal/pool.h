@@ -71,6 +71,10 @@ fmal_status fmal_pool_look(const char *path, fmal_pool_info *info);
  */
 fmal_status fmal_pool_open(const fmal_ctx *ctx, const char *path, fmal_pool **out);
 
+/** Bytes of so many samples of a pool, and while they are read. Not collective. */
+double fmal_pool_bytes(const fmal_pool_info *info, fmal_idx samples);
+double fmal_pool_open_bytes(const fmal_pool_info *info, fmal_idx samples);
+
 /** Free *pool and set it to NULL; *pool may be NULL. Not collective. */
 void fmal_pool_close(fmal_pool **pool);
 

@@ -52,18 +52,35 @@ typedef struct fmal_select_options {
 /** What a selection will take, before it starts. A plain value. */
 typedef struct fmal_select_plan {
     fmal_idx n, candidates, labelled, order;
+    fmal_idx most; /* samples of the fullest rank */
     int rank;
     fmal_fisher fisher;
     int blocks;                 /* class blocks on the diagonal */
     fmal_idx forward, backward; /* steps */
     int grid_rows, grid_cols;   /* 1 x 1 where fisher is not full */
-    double bytes_matrices, bytes_candidates, bytes_pool; /* of the fullest rank */
-    double bytes;                                        /* their sum */
-    double flops; /* of the rank with most, expected: refreshes come as scores fall */
+    /* Of the fullest rank: what stays, and the buffers of the moment that takes most.
+     */
+    double bytes_matrices, bytes_candidates, bytes_pool, bytes_buffers;
+    double bytes; /* their sum */
+    double
+        bytes_double; /* the same, should scores need double precision (tr G large) */
+    double scored;    /* share of the candidates that a step scores: a guess if lazy */
+    double flops, flops_single; /* of the rank with most, in double and in single
+                                   precision: a guess, refreshes come as scores fall */
 } fmal_select_plan;
 
 /**
- * Plan a selection from sizes alone. Not collective.
+ * Plan any selection from sizes alone, as far as it does not depend on the strategy:
+ * counts, and the bytes of the pool. Not collective.
+ *
+ * @return FMAL_ERR_ARG: a batch larger than the pool
+ */
+fmal_status fmal_select_plan_pool(const fmal_select_options *options,
+                                  const fmal_pool_info *info, int ranks,
+                                  fmal_select_plan *plan);
+
+/**
+ * Plan a search from sizes alone. Not collective.
  *
  * @param ranks         how many there are
  * @param d, c          features and classes of Kronecker factors

@@ -91,6 +91,10 @@ bool fmal_strategy_honours(const fmal_strategy *strategy, const char *option);
 fmal_status fmal_strategy_pick(const fmal_strategy *strategy, const fmal_query *query,
                                fmal_batch *out);
 
+/** Bytes that strategies without a search take at the most for so many samples, beside
+    the pool. Not collective. */
+double fmal_pick_best_bytes(fmal_idx samples);
+
 /** Free what a batch holds. Not collective. */
 void fmal_batch_clear(fmal_batch *batch);
 

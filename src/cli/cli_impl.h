@@ -89,9 +89,9 @@ fmal_status check_singleton(const fmal_ctx *ctx);
    Collective. */
 fmal_status check_memory(const fmal_ctx *ctx, double bytes);
 
-/* Expected time of so many flops on the busiest rank, on this machine as it is now.
-   Collective. */
-void print_time(const cli *c, bool dry_run, double flops);
+/* Expected time of so many flops on the busiest rank, in double and in single
+   precision, on this machine as it is now. Collective. */
+void print_time(const cli *c, bool dry_run, double flops, double flops_single);
 
 /* Whether a command ended since someone made its stop file. */
 bool stopped_by_file(fmal_status st);

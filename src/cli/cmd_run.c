@@ -233,7 +233,8 @@ static fmal_status plan(job *j)
               bytes_text(p.bytes_network, network, sizeof network),
               bytes_text(p.select.bytes, selection, sizeof selection));
     if (p.select.order > 0)
-        print_time(j->c, dry, p.select.flops * (double) j->options.rounds);
+        print_time(j->c, dry, p.select.flops * (double) j->options.rounds,
+                   p.select.flops_single * (double) j->options.rounds);
     if (j->o->train_batch < j->o->micro_batch * (j->c->ctx.size - 1) + 1)
         fmal_log(FMAL_LOG_WARN, "plan",
                  "a training step has %" PRId64

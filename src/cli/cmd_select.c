@@ -1,6 +1,7 @@
 #include "result.h"
 #include "selection.h"
 #include "fmal/log.h"
+#include "fmal/mem.h"
 
 #include <inttypes.h>
 #include <stddef.h>
@@ -75,18 +76,53 @@ static void print_pool(const job *j, const fmal_pool_info *info)
                   "the pool has /features and /embeddings: the features are used");
 }
 
+/* What the program holds for itself, MPI and HDF5 included, on the rank with most: once
+   it has made a product, all but what a plan counts. Collective. */
+static double held_now(const job *j)
+{
+    return fmal_spread_of(&j->c->ctx, fmal_mem_peak()).max;
+}
+
 static void print_search(const job *j, const fmal_select_plan *p)
 {
-    char a[32], b[32], d[32], all[32];
+    char program[32], a[32], b[32], d[32], w[32], all[32];
+    bool dry = j->o->job.dry_run;
 
-    selection_print(j->c, j->o->job.dry_run, p, "");
-    plan_line(j->c, j->o->job.dry_run,
-              "memory a rank: %s (matrices %s, candidates %s, pool %s)",
-              bytes_text(p->bytes, all, sizeof all),
+    selection_print(j->c, dry, p, "");
+    print_time(j->c, dry, p->flops, p->flops_single);
+    if (p->scored < 1)
+        plan_line(j->c, dry,
+                  "that is with %.0f %% of the candidates scored a step: a guess",
+                  100 * p->scored);
+    double held = held_now(j);
+    plan_line(j->c, dry,
+              "memory a rank: %s (matrices %s, candidates %s, pool %s, buffers %s, "
+              "the program %s)",
+              bytes_text(p->bytes + held, all, sizeof all),
               bytes_text(p->bytes_matrices, a, sizeof a),
               bytes_text(p->bytes_candidates, b, sizeof b),
-              bytes_text(p->bytes_pool, d, sizeof d));
-    print_time(j->c, j->o->job.dry_run, p->flops);
+              bytes_text(p->bytes_pool, d, sizeof d),
+              bytes_text(p->bytes_buffers, w, sizeof w),
+              bytes_text(held, program, sizeof program));
+    if (p->bytes_double > p->bytes)
+        plan_line(j->c, dry, "should scores need double precision: %s a rank",
+                  bytes_text(p->bytes_double + held, all, sizeof all));
+}
+
+/* What a strategy without a search takes; whether that fits. Collective. */
+static fmal_status plan_scores(job *j, const fmal_pool_info *info)
+{
+    fmal_select_plan p;
+    char all[32], pool[32], program[32];
+
+    FMAL_TRY(fmal_select_plan_pool(&j->select, info, j->c->ctx.size, &p));
+    double bytes = p.bytes_pool + fmal_pick_best_bytes(p.most), held = held_now(j);
+    bytes = bytes > p.bytes ? bytes : p.bytes;
+    plan_line(j->c, j->o->job.dry_run, "memory a rank: %s (pool %s, the program %s)",
+              bytes_text(bytes + held, all, sizeof all),
+              bytes_text(p.bytes_pool, pool, sizeof pool),
+              bytes_text(held, program, sizeof program));
+    return check_memory(&j->c->ctx, bytes);
 }
 
 static fmal_status check_needs(const job *j, const fmal_pool_info *info)
@@ -119,6 +155,8 @@ static fmal_status plan(job *j)
     fmal_bcast(ctx, &info, sizeof info, 0);
     print_pool(j, &info);
     FMAL_TRY(check_needs(j, &info));
+    if (!j->strategy->searches)
+        return plan_scores(j, &info);
     if (info.rows > 0)
         FMAL_TRY(fmal_select_plan_dense(&j->select, info.n, info.labelled,
                                         info.excluded, info.rows, info.columns,
@@ -126,13 +164,6 @@ static fmal_status plan(job *j)
     else
         FMAL_TRY(fmal_select_plan_make(&j->select, info.n, info.labelled, info.excluded,
                                        info.d, info.c, ctx->size, &p));
-    if (!j->strategy->searches) {
-        char all[32];
-
-        fmal_log(FMAL_LOG_INFO, "plan", "memory a rank: %s (pool)",
-                 bytes_text(p.bytes_pool, all, sizeof all));
-        return check_memory(ctx, p.bytes_pool);
-    }
     print_search(j, &p);
     return check_memory(ctx, p.bytes);
 }

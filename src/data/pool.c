@@ -401,6 +401,26 @@ fmal_status fmal_pool_open(const fmal_ctx *ctx, const char *path, fmal_pool **ou
     return st;
 }
 
+double fmal_pool_bytes(const fmal_pool_info *info, fmal_idx samples)
+{
+    double each = sizeof(uint8_t) + (info->has_labels ? sizeof(int32_t) : 0);
+
+    if (info->rows > 0)
+        each += (double) info->rows * (double) info->columns * sizeof(float);
+    else
+        each += info->d * sizeof(float) + info->c * sizeof(double);
+    return (double) samples * each;
+}
+
+/* Logits beside probabilities. */
+double fmal_pool_open_bytes(const fmal_pool_info *info, fmal_idx samples)
+{
+    bool logits = info->rows == 0 && !info->has_probs;
+
+    return fmal_pool_bytes(info, samples) +
+           (logits ? (double) samples * info->c * sizeof(float) : 0);
+}
+
 void fmal_pool_close(fmal_pool **pool)
 {
     if (!*pool)

@@ -114,6 +114,18 @@ static fmal_status job_init(gram_job *job, const fmal_factor *f, const uint8_t *
     return FMAL_ALLOC(&job->sum, COLUMNS * order);
 }
 
+static double dense_gram_bytes(const fmal_factor *f)
+{
+    double order = (double) f->order;
+
+    return 8 * order * (f->part.block * f->rank + 2 + 2 * COLUMNS);
+}
+
+static double dense_gram_flops(const fmal_factor *f)
+{
+    return f->rank * (double) f->order * ((double) f->order + COLUMNS);
+}
+
 /* Rows of block b's taken samples; returns the number of rows. */
 static int gather_taken(gram_job *job, fmal_idx b)
 {
@@ -201,7 +213,7 @@ static fmal_status dense_gram(const fmal_factor *f, const uint8_t *take, double 
         memset(job.sum, 0, sizeof(int64_t) * (size_t) entries);
         for (fmal_idx b = 0; b < f->part.block_count; b++)
             add_block(&job, b, first, cols, unit, flops);
-        fmal_sum_i64(&f->ctx, job.sum, entries);
+        fmal_gram_sum(f, out, job.sum, entries);
         put_columns(&job, first, cols, unit, weight, out);
     }
     job_clear(&job);
@@ -223,6 +235,14 @@ static fmal_status dense_panel_open(fmal_panel *panel, int max_cols)
     FMAL_TRY(FMAL_ALLOC(&data->y, rows * max_cols));
     FMAL_TRY(FMAL_ALLOC(&data->part, COLUMNS * f->order));
     return FMAL_ALLOC(&data->product, rows * COLUMNS);
+}
+
+static double dense_panel_bytes(const fmal_factor *f, double slots, int max_cols)
+{
+    double rows = (double) fmal_block_slots(f) * f->rank, order = (double) f->order;
+
+    (void) slots; /* samples are read where they are */
+    return 8 * (rows * (order + max_cols + COLUMNS) + order * (max_cols + COLUMNS));
 }
 
 static void dense_panel_close(fmal_panel *panel)
@@ -343,12 +363,22 @@ static fmal_status dense_quadratic(fmal_panel *panel, int n, const fmal_dmat *co
     return FMAL_OK;
 }
 
-static double dense_bytes(const fmal_factor *f, fmal_idx n)
+static double dense_quadratic_bytes(const fmal_factor *f, double slots, int matrices)
 {
-    double rows = (double) fmal_block_slots(f) * f->rank, order = (double) f->order;
+    (void) f;
+    (void) slots;
+    (void) matrices;
+    return 0; /* all of it is the panel's */
+}
 
-    (void) n; /* samples are read where they are */
-    return 8 * (rows * order + 2 * f->rank * (order + rows) + COLUMNS * (order + rows));
+static double dense_quadratics_flops(const fmal_factor *f)
+{
+    return 4.0 * f->rank * (double) f->order * (double) f->order;
+}
+
+static double dense_bytes(const fmal_factor *f)
+{
+    return 12.0 * f->rank * (double) f->order;
 }
 
 static const fmal_factor_ops dense_ops = {
@@ -364,6 +394,13 @@ static const fmal_factor_ops dense_ops = {
     .apply = dense_apply,
     .apply_flops = dense_apply_flops,
     .bytes = dense_bytes,
+    .gram_bytes = dense_gram_bytes,
+    .panel_bytes = dense_panel_bytes,
+    .quadratic_bytes = dense_quadratic_bytes,
+    .stream_bytes = fmal_dense_stream_bytes,
+    .gram_flops = dense_gram_flops,
+    .quadratics_flops = dense_quadratics_flops,
+    .stream_flops = fmal_dense_stream_flops,
     .stream_open = fmal_dense_stream_open,
     .stream_close = fmal_dense_stream_close,
     .stream_put = fmal_dense_stream_put,
@@ -372,9 +409,8 @@ static const fmal_factor_ops dense_ops = {
     .cut = dense_cut,
 };
 
-static fmal_status dense_create(const fmal_ctx *ctx, const fmal_part *part,
-                                const float *v, int r, fmal_idx order,
-                                fmal_factor **out)
+fmal_status fmal_factor_dense_outline(const fmal_part *part, int r, fmal_idx order,
+                                      fmal_factor **out)
 {
     fmal_factor *f = NULL;
     dense *own = NULL;
@@ -385,16 +421,28 @@ static fmal_status dense_create(const fmal_ctx *ctx, const fmal_part *part,
         fmal_free(&f);
         return st;
     }
-    own->v = v;
     *f = (fmal_factor){ .ops = &dense_ops,
-                        .ctx = *ctx,
                         .part = *part,
                         .order = order,
                         .rank = r,
                         .classes = 1,
                         .class_blocks = 1,
                         .own = own };
-    st = FMAL_ALLOC(&own->sample, r * order);
+    *out = f;
+    return FMAL_OK;
+}
+
+static fmal_status dense_create(const fmal_ctx *ctx, const fmal_part *part,
+                                const float *v, int r, fmal_idx order,
+                                fmal_factor **out)
+{
+    fmal_factor *f = NULL;
+
+    FMAL_TRY(fmal_factor_dense_outline(part, r, order, &f));
+    dense *own = f->own;
+    own->v = v;
+    f->ctx = *ctx;
+    fmal_status st = FMAL_ALLOC(&own->sample, r * order);
     if (st == FMAL_OK)
         st = FMAL_ALLOC(&own->rows, r * order);
     if (st != FMAL_OK)

@@ -10,6 +10,8 @@ typedef struct dense {
     double *rows;   /* [r, D]: of one sample */
 } dense;
 
+double fmal_dense_stream_bytes(const fmal_factor *f, double slots, bool one_step);
+double fmal_dense_stream_flops(const fmal_factor *f);
 fmal_status fmal_dense_stream_open(fmal_stream *s);
 void fmal_dense_stream_close(fmal_stream *s);
 void fmal_dense_stream_put(fmal_stream *s, fmal_idx slot);

@@ -31,6 +31,20 @@ fmal_status fmal_dense_stream_open(fmal_stream *s)
                       (fmal_idx) (data->columns.chunk + FMAL_PANEL_ROWS) * LANES);
 }
 
+double fmal_dense_stream_bytes(const fmal_factor *f, double slots, bool one_step)
+{
+    int rows = 2 * f->rank, order = (int) f->order;
+
+    (void) slots; /* samples are read where they are */
+    return fmal_columns_bytes(rows, 1, order, one_step) + 4.0 * order * LANES +
+           fmal_columns_y_bytes(rows, 1, order);
+}
+
+double fmal_dense_stream_flops(const fmal_factor *f)
+{
+    return 4.0 * f->rank * f->rank * (double) f->order;
+}
+
 void fmal_dense_stream_close(fmal_stream *s)
 {
     stream_data *data = s->own;

@@ -45,6 +45,14 @@ void fmal_factor_row(const fmal_factor *f, fmal_idx index_g, double *v)
     f->ops->row(f, index_g, v);
 }
 
+void fmal_gram_sum(const fmal_factor *f, const fmal_dmat *out, int64_t *sum, fmal_idx n)
+{
+    if (out->grid->rows * out->grid->cols == 1)
+        fmal_sum_i64_to(&f->ctx, sum, n, 0);
+    else
+        fmal_sum_i64(&f->ctx, sum, n);
+}
+
 /* ---- One sample ---- */
 
 void fmal_factor_sample(const fmal_factor *f, fmal_idx index_g, double scale,
@@ -228,7 +236,46 @@ double fmal_panel_apply_flops(const fmal_panel *panel)
     return panel->factor->ops->apply_flops(panel);
 }
 
-double fmal_panel_bytes(const fmal_factor *f, fmal_idx n)
+/* ---- Bytes and flops ---- */
+
+/* Slots of n samples; padding within blocks is little. */
+static double slots_of(fmal_idx n)
 {
-    return (double) n * 2 * sizeof(fmal_idx) + f->ops->bytes(f, n);
+    return (double) ((n + FMAL_LANES - 1) / FMAL_LANES * FMAL_LANES);
+}
+
+double fmal_factor_bytes(const fmal_factor *f)
+{
+    return f->ops->bytes(f);
+}
+
+double fmal_factor_gram_bytes(const fmal_factor *f)
+{
+    return f->ops->gram_bytes(f);
+}
+
+double fmal_panel_bytes(const fmal_factor *f, fmal_idx n, int max_cols)
+{
+    return slots_of(n) * 2 * sizeof(fmal_idx) +
+           f->ops->panel_bytes(f, slots_of(n), max_cols);
+}
+
+double fmal_panel_quadratic_bytes(const fmal_factor *f, fmal_idx n, int matrices)
+{
+    return f->ops->quadratic_bytes(f, slots_of(n), matrices);
+}
+
+double fmal_factor_gram_flops(const fmal_factor *f)
+{
+    return f->ops->gram_flops(f);
+}
+
+double fmal_panel_quadratics_flops(const fmal_factor *f)
+{
+    return f->ops->quadratics_flops(f);
+}
+
+double fmal_stream_sample_flops(const fmal_factor *f)
+{
+    return f->ops->stream_flops(f);
 }

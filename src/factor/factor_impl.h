@@ -21,7 +21,14 @@ typedef struct fmal_factor_ops {
     void (*load)(fmal_panel *panel, const double *w, int cols);
     void (*apply)(fmal_panel *panel, fmal_idx block, double *out);
     double (*apply_flops)(const fmal_panel *panel);
-    double (*bytes)(const fmal_factor *self, fmal_idx n);
+    double (*bytes)(const fmal_factor *self);
+    double (*gram_bytes)(const fmal_factor *self);
+    double (*panel_bytes)(const fmal_factor *self, double slots, int max_cols);
+    double (*quadratic_bytes)(const fmal_factor *self, double slots, int matrices);
+    double (*stream_bytes)(const fmal_factor *self, double slots, bool one_step);
+    double (*gram_flops)(const fmal_factor *self);       /* a sample */
+    double (*quadratics_flops)(const fmal_factor *self); /* the same, of two matrices */
+    double (*stream_flops)(const fmal_factor *self);     /* a sample and step */
     fmal_status (*stream_open)(fmal_stream *stream);
     void (*stream_close)(fmal_stream *stream);
     void (*stream_put)(fmal_stream *stream, fmal_idx slot); /* local[slot] is new */
@@ -57,6 +64,15 @@ struct fmal_panel {
     int cols;              /* of the loaded W */
     void *own;
 };
+
+/*
+ * A slab of sums over samples, complete on the ranks that own elements of `out` that
+ * are made of them: on a grid of one rank there. On a larger grid a sum goes to two to
+ * six places of the matrix, mostly of different ranks, and one reduction to all is no
+ * dearer than one to each of those. Collective over ctx.
+ */
+void fmal_gram_sum(const fmal_factor *f, const fmal_dmat *out, int64_t *sum,
+                   fmal_idx n);
 
 /* The most slots that a block takes: whole groups, whatever the size of a block. */
 fmal_idx fmal_block_slots(const fmal_factor *f);

@@ -149,6 +149,15 @@ static fmal_status kron_panel_open(fmal_panel *panel, int max_cols)
     return FMAL_OK;
 }
 
+static double kron_panel_bytes(const fmal_factor *f, double slots, int max_cols)
+{
+    const kron *own = f->own;
+    double r = f->rank, d = own->d, m = (double) fmal_block_slots(f), used = own->used;
+    double pick = own->likelihood == FMAL_LIKELIHOOD_TOPC ? 4 * r : 0;
+
+    return slots * (8 * (r + used) + pick) + 8 * (d * m + max_cols * used * (d + m));
+}
+
 static void kron_panel_close(fmal_panel *panel)
 {
     kron_panel *data = panel->own;
@@ -273,13 +282,12 @@ static double kron_apply_flops(const fmal_panel *panel)
     return 2.0 * (double) panel->groups * FMAL_LANES * own->d * own->used * panel->cols;
 }
 
-static double kron_bytes(const fmal_factor *f, fmal_idx n)
+static double kron_bytes(const fmal_factor *f)
 {
     const kron *own = f->own;
-    double r = f->rank, d = own->d, m = (double) fmal_block_slots(f), u = own->used;
+    double r = f->rank, d = own->d, c = own->c, used = own->used;
 
-    return 8 * ((double) n * (r + u + 1) + d * m + 2 * r * (u * d + u * m)) +
-           fmal_kron_quadratic_bytes(own, m);
+    return 8 * (d + 4 * c + 2 + r * used + used * (used * d + 2 * r)) + 4 * c;
 }
 
 static const fmal_factor_ops kron_ops = {
@@ -295,6 +303,13 @@ static const fmal_factor_ops kron_ops = {
     .apply = kron_apply,
     .apply_flops = kron_apply_flops,
     .bytes = kron_bytes,
+    .gram_bytes = fmal_kron_gram_bytes,
+    .panel_bytes = kron_panel_bytes,
+    .quadratic_bytes = fmal_kron_quadratic_bytes,
+    .stream_bytes = fmal_kron_stream_bytes,
+    .gram_flops = fmal_kron_gram_flops,
+    .quadratics_flops = fmal_kron_quadratics_flops,
+    .stream_flops = fmal_kron_stream_flops,
     .stream_open = fmal_kron_stream_open,
     .stream_close = fmal_kron_stream_close,
     .stream_put = fmal_kron_stream_put,
@@ -304,8 +319,9 @@ static const fmal_factor_ops kron_ops = {
     .gram_blocks = fmal_kron_gram_blocks,
 };
 
-static fmal_status kron_create(const fmal_ctx *ctx, const fmal_part *part,
-                               const kron *given, fmal_factor **out)
+/* All but the arrays of one sample. */
+static fmal_status kron_outline(const fmal_part *part, const kron *given,
+                                fmal_factor **out)
 {
     fmal_factor *f = NULL;
     kron *own = NULL;
@@ -317,12 +333,24 @@ static fmal_status kron_create(const fmal_ctx *ctx, const fmal_part *part,
         return st;
     }
     *own = *given;
-    *f = (fmal_factor){ .ops = &kron_ops, .ctx = *ctx, .part = *part, .own = own };
+    *f = (fmal_factor){ .ops = &kron_ops, .part = *part, .own = own };
     f->classes = own->zero_sum ? own->c : 1;
     f->blocks = own->used;
     f->class_blocks = own->blocks;
     fmal_kron_sizes(own->likelihood, own->top, own->d, own->c, &f->order, &f->rank);
-    st = FMAL_ALLOC(&own->sample, own->d + own->c);
+    *out = f;
+    return FMAL_OK;
+}
+
+static fmal_status kron_create(const fmal_ctx *ctx, const fmal_part *part,
+                               const kron *given, fmal_factor **out)
+{
+    fmal_factor *f = NULL;
+
+    FMAL_TRY(kron_outline(part, given, &f));
+    kron *own = f->own;
+    f->ctx = *ctx;
+    fmal_status st = FMAL_ALLOC(&own->sample, own->d + own->c);
     if (st == FMAL_OK)
         st = FMAL_ALLOC(&own->root, own->c);
     if (st == FMAL_OK)
@@ -343,25 +371,40 @@ static fmal_status kron_create(const fmal_ctx *ctx, const fmal_part *part,
     return st;
 }
 
-fmal_status fmal_factor_kron_of(const fmal_ctx *ctx, const fmal_part *part,
-                                const float *features, const double *probs, int d,
-                                int c, fmal_likelihood likelihood, int top,
-                                fmal_factor **out)
+static kron sizes_of(int d, int c, fmal_likelihood likelihood, int top)
 {
     bool binary = likelihood == FMAL_LIKELIHOOD_BINARY;
-    kron given = { .h = features,
-                   .p = probs,
-                   .likelihood = likelihood,
+
+    return (kron){ .likelihood = likelihood,
                    .d = d,
                    .c = c,
                    .top = top,
                    .blocks = binary ? 1 : c,
                    .used = binary ? 1 : c - 1,
                    .zero_sum = !binary };
+}
+
+fmal_status fmal_factor_kron_outline(const fmal_part *part, int d, int c,
+                                     fmal_likelihood likelihood, int top,
+                                     fmal_factor **out)
+{
+    kron given = sizes_of(d, c, likelihood, top);
+
+    return kron_outline(part, &given, out);
+}
+
+fmal_status fmal_factor_kron_of(const fmal_ctx *ctx, const fmal_part *part,
+                                const float *features, const double *probs, int d,
+                                int c, fmal_likelihood likelihood, int top,
+                                fmal_factor **out)
+{
+    kron given = sizes_of(d, c, likelihood, top);
     fmal_factor *f = NULL;
     double isa = -(double) fmal_isa_detect();
-    fmal_status st = fmal_agree(ctx, kron_create(ctx, part, &given, &f));
 
+    given.h = features;
+    given.p = probs;
+    fmal_status st = fmal_agree(ctx, kron_create(ctx, part, &given, &f));
     if (st != FMAL_OK) {
         fmal_factor_destroy(&f);
         return st;

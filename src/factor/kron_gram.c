@@ -129,6 +129,25 @@ static fmal_status job_init(gram_job *job)
     return FMAL_ALLOC(&job->sum, pairs * job->slab);
 }
 
+double fmal_kron_gram_bytes(const fmal_factor *f)
+{
+    const kron *own = f->own;
+    double c = own->blocks, d = own->d, m = f->part.block;
+    double pairs = fmal_kron_weight_count(own);
+    fmal_idx slab = slab_width((fmal_idx) pairs, own->d);
+    bool by_syrk = pairs == 1 && slab == (fmal_idx) own->d * (own->d + 1) / 2;
+
+    return 8 * (2 * c * d + d * m + m + pairs * m + c + PANEL * m +
+                (by_syrk ? d * d + d : pairs * PANEL) + ((double) slab * (pairs + 1)));
+}
+
+double fmal_kron_gram_flops(const fmal_factor *f)
+{
+    const kron *own = f->own;
+
+    return (double) fmal_kron_weight_count(own) * own->d * (own->d + 1.0);
+}
+
 /* The features of block b's taken samples, transposed; returns their number. */
 static int gather(gram_job *job, fmal_idx b)
 {
@@ -368,7 +387,10 @@ static fmal_status run(gram_job *job, double *flops)
         memset(job->sum, 0, sizeof(int64_t) * (size_t) (job->pairs * job->slab));
         for (fmal_idx block = 0; block < f->part.block_count; block++)
             add_block(job, block, count, flops);
-        fmal_sum_i64(&f->ctx, job->sum, job->pairs * job->slab);
+        if (job->out)
+            fmal_gram_sum(f, job->out, job->sum, job->pairs * job->slab);
+        else /* blocks go to the ranks that own their classes */
+            fmal_sum_i64(&f->ctx, job->sum, job->pairs * job->slab);
         put_slab(job, count);
     }
     job_clear(job);

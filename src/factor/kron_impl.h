@@ -45,11 +45,11 @@ typedef struct {
 /* data->ht = the features of a block's slots, zero in padding; returns their number. */
 int fmal_kron_gather_block(fmal_panel *panel, fmal_idx b);
 
-/* Forms of several matrices at once (kron_quadratic.c), and the bytes that takes for
-   blocks of m slots. */
+/* Forms of several matrices at once (kron_quadratic.c). */
 fmal_status fmal_kron_quadratic(fmal_panel *panel, int n, const fmal_dmat *const *a,
                                 double *const *g, double *flops);
-double fmal_kron_quadratic_bytes(const kron *own, double m);
+double fmal_kron_quadratic_bytes(const fmal_factor *f, double slots, int n);
+double fmal_kron_quadratics_flops(const fmal_factor *f);
 
 /* A sample's rows, to root, pick, base and center of own. Row k of topc picks the k-th
    most probable class, base is the first of them. Row k of the full likelihood picks
@@ -80,6 +80,8 @@ void fmal_kron_diagonal(const kron *own, const double *p, double *diagonal);
 
 fmal_status fmal_kron_gram(const fmal_factor *f, const uint8_t *take, double weight,
                            fmal_dmat *out, double *flops);
+double fmal_kron_gram_bytes(const fmal_factor *f);
+double fmal_kron_gram_flops(const fmal_factor *f);
 
 fmal_status fmal_kron_gram_blocks(const fmal_factor *f, const uint8_t *take,
                                   double weight, const fmal_part *classes,
@@ -87,6 +89,8 @@ fmal_status fmal_kron_gram_blocks(const fmal_factor *f, const uint8_t *take,
 
 void fmal_kron_cut(const fmal_factor *f, fmal_fisher fisher, fmal_idx il, double *cut);
 
+double fmal_kron_stream_bytes(const fmal_factor *f, double slots, bool one_step);
+double fmal_kron_stream_flops(const fmal_factor *f);
 fmal_status fmal_kron_stream_open(fmal_stream *s);
 void fmal_kron_stream_close(fmal_stream *s);
 void fmal_kron_stream_put(fmal_stream *s, fmal_idx slot);

@@ -56,14 +56,6 @@ static int pairs_at_a_time(const kron *own, int n)
     return (int) (room < all ? room : all);
 }
 
-double fmal_kron_quadratic_bytes(const kron *own, double m)
-{
-    double d = own->d, rows = 2.0 * pairs_at_a_time(own, 2);
-
-    return 8 * (rows * ((double) feature_pairs(own) + m) + d * d +
-                (double) FMAL_FORMS_WORK(m));
-}
-
 static fmal_status job_init(quadratic_job *job, fmal_panel *panel, int n)
 {
     const kron *own = panel->factor->own;
@@ -77,6 +69,27 @@ static fmal_status job_init(quadratic_job *job, fmal_panel *panel, int n)
     FMAL_TRY(FMAL_ALLOC(&job->square, d * d));
     FMAL_TRY(FMAL_ALLOC(&job->products, job->triangular ? d * m : FMAL_FORMS_WORK(m)));
     return FMAL_ALLOC(&job->forms, rows * m);
+}
+
+/* Forms that do not go where they stay (place_forms) count too. */
+double fmal_kron_quadratic_bytes(const fmal_factor *f, double slots, int n)
+{
+    const kron *own = f->own;
+    double d = own->d, m = (double) fmal_block_slots(f);
+    double rows = (double) n * pairs_at_a_time(own, n);
+    bool triangular = own->used == 1;
+    double each = triangular ? d * d : (double) feature_pairs(own);
+    double apart = own->likelihood == FMAL_LIKELIHOOD_TOPC
+                       ? slots * n * (double) class_pairs(own)
+                       : 0;
+
+    return 8 *
+           (rows * (each + m) + d * d + (triangular ? d : FMAL_KRON_PAIRS) * m + apart);
+}
+
+double fmal_kron_quadratics_flops(const fmal_factor *f)
+{
+    return 4.0 * (double) feature_pairs(f->own) * (double) class_pairs(f->own);
 }
 
 static void job_clear(quadratic_job *job)

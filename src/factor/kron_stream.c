@@ -71,6 +71,24 @@ fmal_status fmal_kron_stream_open(fmal_stream *s)
     return FMAL_OK;
 }
 
+double fmal_kron_stream_bytes(const fmal_factor *f, double slots, bool one_step)
+{
+    const kron *own = f->own;
+    int rows = 2 * f->rank * own->used;
+    double pick = own->likelihood == FMAL_LIKELIHOOD_TOPC ? f->rank : 0;
+
+    return slots * 4 * (own->d + f->rank + own->used + pick) +
+           fmal_columns_bytes(rows, own->used, own->d, one_step) +
+           4 * fmal_columns_y_bytes(rows, own->used, own->d);
+}
+
+double fmal_kron_stream_flops(const fmal_factor *f)
+{
+    const kron *own = f->own;
+
+    return 4.0 * f->rank * own->used * own->d;
+}
+
 void fmal_kron_stream_close(fmal_stream *s)
 {
     stream_data *data = s->own;

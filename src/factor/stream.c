@@ -12,7 +12,7 @@
 static const double MOST_COLUMNS = 32 << 20, CACHED_COLUMNS = 512 << 10;
 
 /* Rows of a step that are multiplied in one go: their results stay in the L1 cache. */
-enum { CHUNK_ROWS = 162, MOST_STEPS = 4096, TILES_TOGETHER = 16 };
+enum { CHUNK_ROWS = 162, MOST_STEPS = 4096 };
 
 /* ---- Packed columns ---- */
 
@@ -51,6 +51,14 @@ static int steps_that_fit(const fmal_columns *c)
     return steps < 1 ? 1 : steps > MOST_STEPS ? MOST_STEPS : (int) steps;
 }
 
+/* Numbers of a store for so many steps. */
+static fmal_idx store_floats(const fmal_columns *c, int capacity)
+{
+    fmal_idx steps = (capacity + c->per_panel - 1) / c->per_panel;
+
+    return (fmal_idx) panel_floats(c) * c->panels * c->chunks * steps;
+}
+
 fmal_status fmal_columns_create(fmal_stream *s, int rows, int unit, int depth,
                                 fmal_columns *c)
 {
@@ -58,10 +66,23 @@ fmal_status fmal_columns_create(fmal_stream *s, int rows, int unit, int depth,
     s->capacity = s->one_step ? 1 : steps_that_fit(c);
     s->most_steps = s->capacity < c->per_panel ? s->capacity : c->per_panel;
     s->cached = step_bytes(c) <= CACHED_COLUMNS;
-    fmal_idx steps = (s->capacity + c->per_panel - 1) / c->per_panel;
+    return FMAL_ALLOC(&c->w, store_floats(c, s->capacity));
+}
 
-    return FMAL_ALLOC(&c->w,
-                      (fmal_idx) panel_floats(c) * c->panels * c->chunks * steps);
+double fmal_columns_bytes(int rows, int unit, int depth, bool one_step)
+{
+    fmal_columns c;
+
+    columns_plan(&c, rows, unit, depth);
+    return 4.0 * (double) store_floats(&c, one_step ? 1 : steps_that_fit(&c));
+}
+
+double fmal_columns_y_bytes(int rows, int unit, int depth)
+{
+    fmal_columns c;
+
+    columns_plan(&c, rows, unit, depth);
+    return 4.0 * (c.chunk + FMAL_PANEL_ROWS) * LANES;
 }
 
 void fmal_columns_clear(fmal_columns *c)
@@ -153,6 +174,13 @@ fmal_status fmal_stream_create(const fmal_factor *f, const fmal_idx *samples,
     return st;
 }
 
+double fmal_stream_bytes(const fmal_factor *f, fmal_idx n, bool one_step)
+{
+    double slots = (double) ((n + LANES - 1) / LANES * LANES);
+
+    return slots * sizeof(fmal_idx) + f->ops->stream_bytes(f, slots, one_step);
+}
+
 void fmal_stream_destroy(fmal_stream **s)
 {
     if (!*s)
@@ -203,7 +231,7 @@ void fmal_stream_forget(fmal_stream *s)
 
 int fmal_stream_together(const fmal_stream *s)
 {
-    return s->cached && s->factor->rank > 1 ? 1 : TILES_TOGETHER;
+    return s->cached && s->factor->rank > 1 ? 1 : FMAL_STREAM_TOGETHER;
 }
 
 int fmal_stream_apply(fmal_stream *s, int first, int last, fmal_idx tile, int n_tiles,

@@ -20,6 +20,10 @@ typedef struct fmal_columns {
     float *w;
 } fmal_columns;
 
+/* Bytes that such columns take, and of the rows of a chunk and a panel more. */
+double fmal_columns_bytes(int rows, int unit, int depth, bool one_step);
+double fmal_columns_y_bytes(int rows, int unit, int depth);
+
 /* Sets the stream's capacity, most_steps and cached too. */
 fmal_status fmal_columns_create(fmal_stream *s, int rows, int unit, int depth,
                                 fmal_columns *c);

@@ -63,6 +63,12 @@ fmal_status fmal_lowrank_create(fmal_dmat *base, fmal_idx order, int capacity,
     return st;
 }
 
+double fmal_lowrank_bytes(fmal_idx order, int capacity, int columns, bool pairs)
+{
+    return 8.0 * ((pairs ? 2.0 : 1.0) * capacity * (double) order +
+                  2.0 * FMAL_LOWRANK_CHUNK * columns);
+}
+
 void fmal_lowrank_destroy(fmal_lowrank **m)
 {
     if (!*m)

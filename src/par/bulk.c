@@ -41,6 +41,24 @@ void fmal_sum_i64(const fmal_ctx *ctx, int64_t *x, fmal_idx n)
     reduce(ctx, x, n, MPI_INT64_T, MPI_SUM);
 }
 
+void fmal_sum_i64_to(const fmal_ctx *ctx, int64_t *x, fmal_idx n, int root)
+{
+    enum { COUNT = PIECE / sizeof *x };
+
+    if (ctx->size == 1)
+        return;
+    for (fmal_idx at = 0; at < n; at += COUNT) {
+        int count = (int) (n - at < COUNT ? n - at : COUNT);
+
+        if (ctx->rank == root)
+            FMAL_MPI(MPI_Reduce(MPI_IN_PLACE, x + at, count, MPI_INT64_T, MPI_SUM, root,
+                                ctx->comm));
+        else
+            FMAL_MPI(
+                MPI_Reduce(x + at, NULL, count, MPI_INT64_T, MPI_SUM, root, ctx->comm));
+    }
+}
+
 void fmal_sum_f64(const fmal_ctx *ctx, double *x, fmal_idx n)
 {
     reduce(ctx, x, n, MPI_DOUBLE, MPI_SUM);

@@ -57,6 +57,20 @@ fmal_status fmal_cells_create(const fmal_factor *f, const fmal_idx *samples, fma
     return FMAL_OK;
 }
 
+double fmal_cells_bytes(const fmal_factor *f, fmal_idx n)
+{
+    double r = fmal_factor_rank(f), slots = (double) (n + FMAL_LANES - 1);
+
+    return fmal_panel_bytes(f, n, 2 * (int) r) +
+           slots * (8 * r * (r + 1) + sizeof(double) + sizeof(bool)) +
+           8 * (2 * r * r * FMAL_BLOCK + FMAL_LANES * (double) FMAL_TILE_WORK(r));
+}
+
+double fmal_cells_refresh_bytes(const fmal_factor *f, fmal_idx n)
+{
+    return fmal_panel_quadratic_bytes(f, n, 2);
+}
+
 void fmal_cells_destroy(fmal_cells **cells)
 {
     if (!*cells)

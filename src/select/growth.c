@@ -47,6 +47,14 @@ fmal_status fmal_growth_create(const fmal_inverse *inv, fmal_growth **out)
     return st;
 }
 
+double fmal_growth_bytes(const fmal_factor *f)
+{
+    double r = fmal_factor_rank(f), order = (double) fmal_factor_leading(f);
+
+    return fmal_lowrank_bytes(fmal_factor_leading(f), 1, fmal_factor_rank(f), false) +
+           8 * (2 * r * order + 5 * r * r + 10 * r);
+}
+
 void fmal_growth_destroy(fmal_growth **growth)
 {
     if (!*growth)

@@ -82,6 +82,27 @@ failed:
     return st;
 }
 
+double fmal_inverse_bytes(const fmal_factor *f, int rows, int cols, bool lazy)
+{
+    fmal_idx leading = fmal_factor_leading(f);
+    int r = fmal_factor_rank(f), capacity = fmal_pending_columns(leading, r);
+    int columns = fmal_factor_product_columns(f);
+
+    return 4 * fmal_dmat_bytes(fmal_factor_order(f), rows, cols) +
+           8.0 * (2.0 * r * (double) leading + TRACES + 3.0 * r * r) +
+           fmal_lowrank_bytes(leading, capacity, columns, false) +
+           fmal_lowrank_bytes(leading, capacity, columns, true) +
+           (lazy ? fmal_growth_bytes(f) : 0);
+}
+
+/* Sums over classes of what is being centered. */
+double fmal_inverse_refresh_bytes(const fmal_factor *f)
+{
+    double d = (double) (fmal_factor_order(f) / fmal_factor_classes(f));
+
+    return fmal_factor_classes(f) > 1 ? 8 * d * d : 0;
+}
+
 void fmal_inverse_destroy(fmal_inverse **inv)
 {
     fmal_inverse *held = *inv;

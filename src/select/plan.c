@@ -27,47 +27,18 @@ static fmal_idx forward_steps(const fmal_select_options *o, fmal_idx candidates)
     return wanted < (double) candidates ? (fmal_idx) wanted : candidates;
 }
 
-/* Bytes of the D x D matrices, their pending terms, and the step's columns. */
-static double matrix_bytes(const fmal_select_plan *p)
+/* The share of the rank with most samples. */
+static fmal_part largest_part(fmal_idx n, int ranks)
 {
-    double r = p->rank, order = (double) p->order;
-    double pending = fmal_pending_columns(p->order, p->rank);
-    double four = 4 * fmal_dmat_bytes(p->order, p->grid_rows, p->grid_cols);
+    fmal_part most = fmal_part_of(n, FMAL_BLOCK, 0, ranks);
 
-    return four + 8 * order * (3 * pending + 4 * r);
-}
+    for (int rank = 1; rank < ranks; rank++) {
+        fmal_part part = fmal_part_of(n, FMAL_BLOCK, rank, ranks);
 
-static double least(double a, double b)
-{
-    return a < b ? a : b;
-}
-
-/* Bytes of what each candidate carries, and of the buffers of blocks and Fisher sums.
- */
-static double candidate_bytes(const fmal_select_plan *p, double candidates, int d)
-{
-    const double cap = 64 << 20; /* of each large buffer: src/factor */
-    double r = p->rank, m = FMAL_BLOCK, blocks = (double) (p->order / d);
-    double used = blocks > 1 ? blocks - 1 : 1, pairs = blocks * (blocks + 1) / 2;
-    double products = (double) d * (d + 1) / 2;
-    double each = 8 * r * (r + 1) + 8 + 1 + 2 * sizeof(fmal_idx) + 8 * (r + used);
-    if (r != used) /* topc: forms of all class pairs, before they become triangles */
-        each += 4 * used * (used + 1) + 4 * r;
-    double panel = least(cap, 8 * products * used * (used + 1) / 2) +
-                   8 * (2 * m * r * r + d * m + 2 * r * used * (d + m) + 512 * m +
-                        used * used * d);
-    double sums = least(cap, 8 * pairs * products) + 8 * pairs * (512 + m) +
-                  8 * (d * m + 512 * m + 2 * (double) p->order);
-
-    return candidates * each + panel + sums;
-}
-
-/* The share of the rank with most, in samples. */
-static double largest_share(fmal_idx n, int ranks)
-{
-    fmal_idx blocks = (n + FMAL_BLOCK - 1) / FMAL_BLOCK;
-
-    return least((double) ((blocks + ranks - 1) / ranks) * FMAL_BLOCK, (double) n);
+        if (part.count > most.count)
+            most = part;
+    }
+    return most;
 }
 
 static fmal_status choose_grid(fmal_select_plan *p, int ranks)
@@ -94,23 +65,18 @@ static fmal_status choose_grid(fmal_select_plan *p, int ranks)
     return FMAL_OK;
 }
 
-/*
- * Work of the rank with most: its share of what is done per sample, and, on the grid,
- * of what is done per matrix: for `streams` vectors a step multiplies A and E with, and
- * folds. Scores fall tenfold a few times in a search.
- */
-static double total_flops(const fmal_select_plan *p, double share, double first_values,
-                          double sums, double columns, double streams)
+static fmal_status check_batch(const fmal_select_options *o, fmal_idx n,
+                               fmal_idx labelled, fmal_idx excluded)
 {
-    const double refreshes = 5;
-    double grid = p->grid_rows * p->grid_cols, order = (double) p->order, r = p->rank;
-    double samples =
-        sums + refreshes * 2 * first_values + (double) p->forward * 2 * columns * 2 * r;
-    double matrices =
-        (refreshes + 2) * 5 * order * order * order +
-        (double) (p->forward + p->backward) * (4 * streams + 3 * r) * order * order;
+    fmal_idx candidates = n - labelled - excluded;
 
-    return share * samples + matrices / grid;
+    if (o->batch < 1 || o->batch > candidates)
+        return FMAL_FAIL(FMAL_ERR_ARG,
+                         "--batch %" PRId64 ": the pool has %" PRId64
+                         " candidates (%" PRId64 " samples, %" PRId64
+                         " labelled, %" PRId64 " excluded)",
+                         o->batch, candidates, n, labelled, excluded);
+    return FMAL_OK;
 }
 
 fmal_status fmal_plan_steps(const fmal_select_options *o, fmal_idx n, fmal_idx labelled,
@@ -127,15 +93,140 @@ fmal_status fmal_plan_steps(const fmal_select_options *o, fmal_idx n, fmal_idx l
                            .grid_rows = o->grid_rows,
                            .grid_cols = o->grid_cols };
 
-    if (o->batch < 1 || o->batch > p.candidates)
-        return FMAL_FAIL(FMAL_ERR_ARG,
-                         "--batch %" PRId64 ": the pool has %" PRId64
-                         " candidates (%" PRId64 " samples, %" PRId64
-                         " labelled, %" PRId64 " excluded)",
-                         o->batch, p.candidates, n, labelled, excluded);
+    FMAL_TRY(check_batch(o, n, labelled, excluded));
     FMAL_TRY(choose_grid(&p, ranks));
     p.forward = o->top ? o->batch : forward_steps(o, p.candidates);
     p.backward = p.forward - o->batch;
+    *plan = p;
+    return FMAL_OK;
+}
+
+/* ---- Bytes ---- */
+
+static fmal_idx least(fmal_idx a, fmal_idx b)
+{
+    return a < b ? a : b;
+}
+
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+/* The most of candidates and buffers while they are in double precision. */
+static double double_bytes(const fmal_factor *f, fmal_idx n)
+{
+    double buffers = larger(fmal_inverse_refresh_bytes(f), fmal_factor_gram_bytes(f));
+
+    return fmal_cells_bytes(f, n) + larger(buffers, fmal_cells_refresh_bytes(f, n));
+}
+
+static double single_bytes(const fmal_factor *f, fmal_idx n, bool lazy)
+{
+    double buffers = larger(fmal_inverse_refresh_bytes(f), fmal_factor_gram_bytes(f));
+
+    return fmal_scan_bytes(f, n, lazy) +
+           larger(buffers, fmal_scan_refresh_bytes(f, n, lazy));
+}
+
+/*
+ * A rank holds the pool and the matrices all the time, the candidates while it adds,
+ * and buffers: while the pool is read its logits, then, one after the other, those of
+ * Fisher sums, of a refresh of matrices, and of a refresh of the samples that are
+ * scored. Lists of ties that are scored again in double precision are not planned for.
+ */
+static void plan_bytes(const fmal_select_options *o, const fmal_pool_info *info,
+                       const fmal_factor *f, const fmal_part *part, fmal_select_plan *p)
+{
+    fmal_idx n = least(part->count, p->candidates), removing = least(n, p->forward);
+    double lists = (double) part->count * (sizeof(uint8_t) + sizeof(fmal_idx));
+    bool in_double = o->double_precision || o->top;
+
+    p->bytes_pool = fmal_pool_bytes(info, part->count);
+    p->bytes_matrices = fmal_factor_bytes(f) +
+                        fmal_inverse_bytes(f, p->grid_rows, p->grid_cols, o->lazy);
+    p->bytes_candidates =
+        lists + (in_double ? fmal_cells_bytes(f, n) : fmal_scan_bytes(f, n, o->lazy));
+
+    double held = p->bytes_pool + p->bytes_matrices + lists;
+    double adding = in_double ? double_bytes(f, n) : single_bytes(f, n, o->lazy);
+    double removal = p->backward > 0 ? double_bytes(f, removing) : 0;
+    p->bytes =
+        larger(held + larger(adding, removal), fmal_pool_open_bytes(info, part->count));
+    p->bytes_double = larger(p->bytes, held + double_bytes(f, n));
+    p->bytes_buffers =
+        p->bytes - p->bytes_pool - p->bytes_matrices - p->bytes_candidates;
+}
+
+/* ---- Work ---- */
+
+/*
+ * Of the rank with most: its share of what is done for samples, and, on the grid, of
+ * what is done for matrices: 5 D^3 a refresh, and a step's products with A and E, which
+ * read memory and so take several times as long as others, and its share of folds.
+ */
+static void plan_flops(const fmal_select_options *o, const fmal_factor *f,
+                       const fmal_part *part, fmal_select_plan *p)
+{
+    /* Guesses. Scores fall tenfold within some fifty steps, later ever more slowly; a
+       bound leaves a fifth of the candidates at first, more later; a slack few. */
+    const double steps_a_refresh = 50, most_refreshes = 4, lazy = 0.3, slack = 0.05;
+    const double slow = 4; /* of products that read a matrix from memory */
+    double refreshes = 1 + (double) p->forward / steps_a_refresh;
+    double grid = p->grid_rows * p->grid_cols, order = (double) p->order, r = p->rank;
+    double n = (double) least(part->count, p->candidates);
+    double steps = o->top ? 0 : (double) p->forward;
+    double passes = steps * n * (fmal_stream_sample_flops(f) + 4 * r * r * r);
+    double streams = fmal_factor_product_columns(f) == p->rank ? r : 1;
+
+    refreshes = o->top ? 1 : refreshes < most_refreshes ? refreshes : most_refreshes;
+    p->scored = !o->lazy ? 1 : o->slack > 0 ? slack : lazy;
+    p->flops = (double) part->count * fmal_factor_gram_flops(f) +
+               refreshes * n * fmal_panel_quadratics_flops(f) +
+               (refreshes + 1) * 5 * order * order * order / grid +
+               (steps + (double) p->backward) * (4 * slow * streams + 3 * r) * order *
+                   order / grid;
+    if (o->double_precision)
+        p->flops += passes;
+    else
+        p->flops_single = p->scored * passes;
+}
+
+fmal_status fmal_select_plan_pool(const fmal_select_options *o,
+                                  const fmal_pool_info *info, int ranks,
+                                  fmal_select_plan *plan)
+{
+    fmal_idx most = largest_part(info->n, ranks).count;
+
+    FMAL_TRY(check_batch(o, info->n, info->labelled, info->excluded));
+    *plan = (fmal_select_plan){ .n = info->n,
+                                .candidates = info->n - info->labelled - info->excluded,
+                                .labelled = info->labelled,
+                                .most = most,
+                                .bytes_pool = fmal_pool_bytes(info, most),
+                                .bytes = fmal_pool_open_bytes(info, most) };
+    plan->bytes_buffers = plan->bytes - plan->bytes_pool;
+    return FMAL_OK;
+}
+
+static fmal_status plan_sizes(const fmal_select_options *o, const fmal_pool_info *info,
+                              fmal_factor *f, const fmal_part *part, int ranks,
+                              fmal_select_plan *plan)
+{
+    fmal_select_plan p;
+
+    FMAL_TRY(fmal_plan_steps(o, info->n, info->labelled, info->excluded,
+                             fmal_factor_order(f), fmal_factor_rank(f), ranks, &p));
+    p.most = part->count;
+    p.blocks = fmal_factor_class_blocks(f);
+    if (o->fisher != FMAL_FISHER_FULL) {
+        p.bytes_pool = fmal_pool_bytes(info, part->count);
+        fmal_plan_cut((int) (p.order / p.blocks), (double) part->count, ranks, &p);
+        *plan = p;
+        return FMAL_OK;
+    }
+    plan_bytes(o, info, f, part, &p);
+    plan_flops(o, f, part, &p);
     *plan = p;
     return FMAL_OK;
 }
@@ -144,59 +235,33 @@ fmal_status fmal_select_plan_make(const fmal_select_options *o, fmal_idx n,
                                   fmal_idx labelled, fmal_idx excluded, int d, int c,
                                   int ranks, fmal_select_plan *plan)
 {
-    fmal_select_plan p;
-    fmal_idx order;
-    int rank;
-    double share = largest_share(n, ranks);
+    fmal_pool_info info = {
+        .n = n, .labelled = labelled, .excluded = excluded, .d = d, .c = c
+    };
+    fmal_part part = largest_part(n, ranks);
+    fmal_factor *f = NULL;
 
     if (o->likelihood == FMAL_LIKELIHOOD_TOPC && o->topc > c)
         return FMAL_FAIL(FMAL_ERR_ARG, "--topc %d: there are %d classes", o->topc, c);
-    fmal_kron_sizes(o->likelihood, o->topc, d, c, &order, &rank);
-    FMAL_TRY(fmal_plan_steps(o, n, labelled, excluded, order, rank, ranks, &p));
-    p.blocks = (int) (order / d);
-    p.bytes_pool = share * (4.0 * d + 12.0 * c + 2);
-    if (o->fisher != FMAL_FISHER_FULL) {
-        fmal_plan_cut(d, share, ranks, &p);
-        *plan = p;
-        return FMAL_OK;
-    }
-    p.bytes_matrices = matrix_bytes(&p);
-    p.bytes_candidates = candidate_bytes(&p, least(share, (double) p.candidates), d);
-    p.bytes = p.bytes_pool + p.bytes_matrices + p.bytes_candidates;
-    double blocks = (double) (order / d), used = blocks > 1 ? blocks - 1 : 1;
-    double products = (double) d * (d + 1) / 2;
-    p.flops = total_flops(&p, share, used * (used + 1) * products,
-                          blocks * (blocks + 1) * products, used * d, 1);
-    *plan = p;
-    return FMAL_OK;
+    FMAL_TRY(fmal_factor_kron_outline(&part, d, c, o->likelihood, o->topc, &f));
+    fmal_status st = plan_sizes(o, &info, f, &part, ranks, plan);
+    fmal_factor_destroy(&f);
+    return st;
 }
 
 fmal_status fmal_select_plan_dense(const fmal_select_options *o, fmal_idx n,
                                    fmal_idx labelled, fmal_idx excluded, int r,
                                    fmal_idx order, int ranks, fmal_select_plan *plan)
 {
-    fmal_select_plan p;
-    double share = largest_share(n, ranks), rows = (double) FMAL_BLOCK * r;
-    double columns = 256; /* of a matrix at a time: src/factor/dense.c */
+    fmal_pool_info info = {
+        .n = n, .labelled = labelled, .excluded = excluded, .rows = r, .columns = order
+    };
+    fmal_part part = largest_part(n, ranks);
+    fmal_factor *f = NULL;
 
     FMAL_TRY(fmal_plan_check_fisher(o->fisher, false));
-    FMAL_TRY(fmal_plan_steps(o, n, labelled, excluded, order, r, ranks, &p));
-    p.bytes_pool = share * (4.0 * r * (double) order + 2);
-    if (o->fisher != FMAL_FISHER_FULL) {
-        fmal_plan_cut((int) order, share, ranks, &p);
-        *plan = p;
-        return FMAL_OK;
-    }
-    p.bytes_matrices = matrix_bytes(&p);
-    p.bytes_candidates =
-        least(share, (double) p.candidates) *
-            (8.0 * r * (r + 1) + 9 + 2 * sizeof(fmal_idx)) +
-        8 * (2 * rows * (double) order + 2 * r * ((double) order + rows) +
-             3 * columns * ((double) order + rows));
-    p.bytes = p.bytes_pool + p.bytes_matrices + p.bytes_candidates;
-    p.flops =
-        total_flops(&p, share, 2.0 * r * (double) order * (double) order,
-                    2.0 * r * (double) order * (double) order, r * (double) order, r);
-    *plan = p;
-    return FMAL_OK;
+    FMAL_TRY(fmal_factor_dense_outline(&part, r, order, &f));
+    fmal_status st = plan_sizes(o, &info, f, &part, ranks, plan);
+    fmal_factor_destroy(&f);
+    return st;
 }

@@ -84,6 +84,16 @@ fmal_status fmal_scan_create(const fmal_problem *problem, const fmal_idx *sample
     return st;
 }
 
+double fmal_scan_bytes(const fmal_factor *f, fmal_idx n, bool lazy)
+{
+    double r = fmal_factor_rank(f), slots = (double) ((n + LANES - 1) / LANES * LANES);
+
+    return fmal_stream_bytes(f, n, !lazy) + 2 * sizeof(fmal_idx) * (double) n +
+           slots * (4 * r * (r + 1) + sizeof(float) + sizeof(uint8_t)) +
+           slots / LANES * (2 * sizeof(float) + sizeof(int)) +
+           4.0 * LANES * FMAL_STREAM_TOGETHER * 2 * r * r;
+}
+
 void fmal_scan_destroy(fmal_scan **scan)
 {
     fmal_scan *s = *scan;
@@ -153,21 +163,41 @@ static void forget_steps(fmal_scan *scan)
 
 /* ---- Afresh ---- */
 
+/* Blocks of a batch. */
+static fmal_idx batch_blocks(int r, int block)
+{
+    double fit = REFRESH_BYTES / (4.0 * r * (r + 1));
+    fmal_idx most = fit < REFRESH_SAMPLES ? REFRESH_SAMPLES : (fmal_idx) fit;
+
+    return most / block + 1;
+}
+
 /* The end of a batch of samples from `begin` on: whole blocks. */
 static fmal_idx batch_end(const fmal_scan *scan, fmal_idx begin)
 {
     const fmal_part *part = scan->problem->part;
-    double fit = REFRESH_BYTES / (4.0 * scan->r * (scan->r + 1));
-    fmal_idx most = fit < REFRESH_SAMPLES ? REFRESH_SAMPLES : (fmal_idx) fit;
 
     if (begin >= scan->n)
         return scan->n;
-    fmal_idx blocks = most / part->block + 1;
+    fmal_idx blocks = batch_blocks(scan->r, part->block);
     fmal_idx bound = (scan->samples[begin] / part->block + blocks) * part->block;
     fmal_idx end = begin;
     while (end < scan->n && scan->samples[end] < bound)
         end++;
     return end;
+}
+
+/* A batch, or what sorting takes: places, and a second G or B. */
+double fmal_scan_refresh_bytes(const fmal_factor *f, fmal_idx n, bool lazy)
+{
+    int r = fmal_factor_rank(f);
+    fmal_idx most = batch_blocks(r, FMAL_BLOCK) * FMAL_BLOCK,
+             batch = n < most ? n : most;
+    double forms = fmal_panel_bytes(f, batch, 0) + 8.0 * r * (r + 1) * (double) batch +
+                   fmal_panel_quadratic_bytes(f, batch, 2);
+    double sort = lazy ? (double) n * (16 + 2.0 * r * (r + 1)) : 0;
+
+    return forms > sort ? forms : sort;
 }
 
 /* Matrices of a panel's slots [groups, r (r + 1) / 2, FMAL_LANES] to the tiles of those

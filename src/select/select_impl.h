@@ -27,6 +27,10 @@ fmal_status fmal_cells_create(const fmal_factor *f, const fmal_idx *samples, fma
                               double scale, fmal_cells **out);
 void fmal_cells_destroy(fmal_cells **cells);
 
+/* Bytes of n cells, and beside them of their refresh, at the most. */
+double fmal_cells_bytes(const fmal_factor *f, fmal_idx n);
+double fmal_cells_refresh_bytes(const fmal_factor *f, fmal_idx n);
+
 /* G and B afresh from A and E = A F A. Collective. */
 fmal_status fmal_cells_refresh(fmal_cells *cells, const fmal_dmat *a,
                                const fmal_dmat *e, double *flops);
@@ -75,6 +79,10 @@ void fmal_scan_score(fmal_scan *scan, fmal_idx tile);
    now have seen all, by their scores. Not collective. */
 fmal_status fmal_scan_sort(fmal_scan *scan, int since);
 
+/* Bytes of a scan of n samples; beside it of their refresh, at the most. */
+double fmal_scan_bytes(const fmal_factor *f, fmal_idx n, bool lazy);
+double fmal_scan_refresh_bytes(const fmal_factor *f, fmal_idx n, bool lazy);
+
 /* A bound on the scores that a tile has now, from what they were when it was last up to
    date; INFINITY if there is none. Without lazy evaluation there never is. */
 double fmal_scan_bound(const fmal_scan *scan, fmal_idx tile);
@@ -97,6 +105,10 @@ struct fmal_inverse {
     fmal_idx prepared;          /* the sample, or FMAL_IDX_NONE */
 };
 
+/* Bytes on a rank of a grid; beside them of a refresh, at the most. */
+double fmal_inverse_bytes(const fmal_factor *f, int rows, int cols, bool lazy);
+double fmal_inverse_refresh_bytes(const fmal_factor *f);
+
 /* What a step may add to scores (growth.c). */
 typedef struct fmal_growth {
     int r, classes, order;
@@ -108,6 +120,7 @@ typedef struct fmal_growth {
 /* Not collective. */
 fmal_status fmal_growth_create(const fmal_inverse *inv, fmal_growth **out);
 void fmal_growth_destroy(fmal_growth **growth);
+double fmal_growth_bytes(const fmal_factor *f);
 
 /* Keep F W, on the root. Collective over the grid's ctx. w [r, order] */
 void fmal_growth_multiply(fmal_growth *g, const double *w);
@@ -117,7 +130,7 @@ void fmal_growth_multiply(fmal_growth *g, const double *w);
 double fmal_growth_beta(fmal_growth *g, const double *omega, const double *k,
                         const double *z, double gain, double *ceiling);
 
-/* A plan without its bytes: all but those follows from order and rank. */
+/* A plan without bytes and flops: all but those follows from order and rank. */
 fmal_status fmal_plan_steps(const fmal_select_options *options, fmal_idx n,
                             fmal_idx labelled, fmal_idx excluded, fmal_idx order,
                             int rank, int ranks, fmal_select_plan *plan);

@@ -81,6 +81,13 @@ void fmal_batch_clear(fmal_batch *batch)
     batch->n = 0;
 }
 
+/* Their scores too. */
+double fmal_pick_best_bytes(fmal_idx samples)
+{
+    return (double) samples *
+           (2 * sizeof(double) + sizeof(fmal_idx) + sizeof(fmal_best));
+}
+
 fmal_status fmal_pick_best(const fmal_ctx *ctx, const fmal_part *part,
                            const uint8_t *role, const double *score, fmal_idx k,
                            fmal_batch *out)

@@ -13,3 +13,7 @@ foreach(behaviour IN ITEMS usage_errors config pool_errors outputs again full_di
     import dry_run streams picks_file golden fisher bench)
   fmal_cli_test(${behaviour} RANKS 4 TIMEOUT ${timeout})
 endforeach()
+
+# Peak memory against plans.
+fmal_cli_test(memory NAME memory_quick ARGS quick)
+fmal_cli_test(memory LABELS slow TIMEOUT 1800)

@@ -57,26 +57,32 @@ static void test_sums(fmal_test *t)
 
     for (int i = 0; i < FMAL_COUNT(counts); i++) {
         fmal_idx n = counts[i];
-        int64_t *x = NULL;
+        int64_t *x = NULL, *to = NULL;
         double *y = NULL, *z = NULL;
+        int root = (int) (size - 1);
         bool ok = FMAL_ALLOC(&x, n) == FMAL_OK && FMAL_ALLOC(&y, n) == FMAL_OK &&
-                  FMAL_ALLOC(&z, n) == FMAL_OK;
+                  FMAL_ALLOC(&z, n) == FMAL_OK && FMAL_ALLOC(&to, n) == FMAL_OK;
 
         for (fmal_idx k = 0; k < n; k++) {
-            x[k] = ((int64_t) 1 << 55) + k * t->ctx.rank;
+            to[k] = x[k] = ((int64_t) 1 << 55) + k * t->ctx.rank;
             y[k] = 0.5 * (double) (k * t->ctx.rank);
             z[k] = t->ctx.rank == k % size ? (double) -k : (double) -k - 1;
         }
         fmal_sum_i64(&t->ctx, x, n);
+        fmal_sum_i64_to(&t->ctx, to, n, root);
         fmal_sum_f64(&t->ctx, y, n);
         fmal_max_f64(&t->ctx, z, n);
         for (fmal_idx k = 0; k < n; k++) {
             ok = ok && x[k] == (size << 55) + k * ranks;
+            ok = ok &&
+                 to[k] == (t->ctx.rank == root ? x[k]
+                                               : ((int64_t) 1 << 55) + k * t->ctx.rank);
             ok = ok && y[k] == 0.5 * (double) (k * ranks);
             ok = ok && z[k] == (double) -k;
         }
         fmal_test_ok(t, ok, "sums and maxima of %d numbers", (int) n);
         fmal_free(&x);
+        fmal_free(&to);
         fmal_free(&y);
         fmal_free(&z);
     }
