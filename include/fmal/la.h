@@ -196,6 +196,20 @@ void fmal_lowrank_apply(fmal_lowrank *m, const double *u, int k, double *out);
  */
 void fmal_lowrank_apply_blocks(fmal_lowrank *m, const double *h, int d, double *out);
 
+/**
+ * The same for columns that go on below I (x) h: column l of the factor is h in block
+ * l, zeros in the other blocks, and then row l of `tail`.
+ *
+ * Collective over the grid's ctx.
+ * @param blocks    blocks of d rows; the tail has the other rows of the order
+ * @param tail      [blocks, order - blocks d], the same on every rank; may be NULL if
+ *                  there are none
+ * @param[out] out  [blocks, order]; complete on the root, undefined elsewhere
+ * Cost: 2 order^2 flops and, with t rows of tail, 2 blocks t (2 order - t) more.
+ */
+void fmal_lowrank_apply_mixed(fmal_lowrank *m, const double *h, int d, int blocks,
+                              const double *tail, double *out);
+
 /* ---- Small matrices on one rank ---- */
 
 /** C[m, n] = alpha op(A) op(B) + beta C, all row-major. Not collective. */
