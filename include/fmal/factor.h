@@ -104,10 +104,20 @@ int fmal_factor_classes(const fmal_factor *f);
 
 /**
  * Columns that steps work with: D, but without the last class block where rows sum to
- * zero over classes. That block of a column A V^T, and of A itself (fmal_dmat_center),
- * is minus the sum of the others.
+ * zero over classes. That block of a column A V^T, and of A itself
+ * (fmal_factor_center), is minus the sum of the others.
  */
 fmal_idx fmal_factor_leading(const fmal_factor *f);
+
+/**
+ * Take out of a symmetric matrix of order D what no factor reaches: a = P a P, with P x
+ * = x for the rows x of all factors. Forms and products of centered matrices are those
+ * of the matrix itself, with less rounding.
+ *
+ * Collective over the grid's ctx of the matrix.
+ * @return FMAL_ERR_NOMEM, agreed
+ */
+fmal_status fmal_factor_center(const fmal_factor *f, fmal_dmat *a);
 
 /** The instruction set that all ranks have. */
 fmal_isa fmal_factor_isa(const fmal_factor *f);
@@ -213,8 +223,7 @@ const fmal_idx *fmal_panel_index(const fmal_panel *panel);
  *
  * Collective over ctx: parts of A travel to all ranks.
  *
- * @param a      symmetric, of order D; centered (fmal_dmat_center) over
- *               fmal_factor_classes if those are more than one
+ * @param a      symmetric, of order D; centered (fmal_factor_center)
  * @param[out] g  [groups, r (r + 1) / 2, FMAL_LANES]: packed lower triangles
  * @param[out] flops  added: what this rank computed; may be NULL
  * @return FMAL_ERR_NOMEM, agreed

@@ -108,14 +108,15 @@ void fmal_dmat_sandwich(const fmal_dmat *a, const fmal_dmat *f, fmal_dmat *work,
                         fmal_dmat *out);
 
 /**
- * m = P m P with P = (I - 1 1^T / classes) (x) I: rows, and columns, that belong to one
+ * m = P m P with P = (I - 1 1^T / classes) (x) I of order classes d, and 1 on the rest
+ * of the diagonal: of the first classes d rows, and columns, those that belong to one
  * feature then sum to zero over classes.
  *
  * Collective over the grid's ctx. Cost: 4 order^2 flops, shared by the grid.
- * @param classes  divides the order; the order is class by class
+ * @param classes, d  classes d is at most the order
  * @return FMAL_ERR_NOMEM, agreed
  */
-fmal_status fmal_dmat_center(fmal_dmat *m, int classes);
+fmal_status fmal_dmat_center(fmal_dmat *m, int classes, int d);
 
 /** The trace of a b, both symmetric, the same on every rank. Collective. */
 double fmal_dmat_trace_product(const fmal_dmat *a, const fmal_dmat *b);

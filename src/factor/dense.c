@@ -370,6 +370,7 @@ static fmal_status dense_create(const fmal_ctx *ctx, const fmal_part *part,
                         .order = order,
                         .rank = r,
                         .classes = 1,
+                        .center = 1,
                         .own = own };
     st = FMAL_ALLOC(&own->sample, r * order);
     if (st == FMAL_OK)

@@ -29,6 +29,11 @@ fmal_idx fmal_factor_leading(const fmal_factor *f)
     return f->classes > 1 ? f->order / f->classes * (f->classes - 1) : f->order;
 }
 
+fmal_status fmal_factor_center(const fmal_factor *f, fmal_dmat *a)
+{
+    return f->center > 1 ? fmal_dmat_center(a, f->center, f->block) : FMAL_OK;
+}
+
 fmal_isa fmal_factor_isa(const fmal_factor *f)
 {
     return f->isa;

@@ -38,6 +38,8 @@ struct fmal_factor {
     int rank;
     int blocks;  /* of a sample in the Kronecker form, else 0 */
     int classes; /* blocks over which rows sum to zero, or 1 */
+    int center;  /* the first blocks over which they do, more columns or not; or 1 */
+    int block;   /* columns of each of those */
     void *own;   /* the form's data */
 };
 

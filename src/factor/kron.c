@@ -305,7 +305,8 @@ static fmal_status kron_create(const fmal_ctx *ctx, const fmal_part *part,
     }
     *own = *given;
     *f = (fmal_factor){ .ops = &kron_ops, .ctx = *ctx, .part = *part, .own = own };
-    f->classes = own->zero_sum ? own->c : 1;
+    f->classes = f->center = own->zero_sum ? own->c : 1;
+    f->block = own->d;
     f->blocks = own->used;
     fmal_kron_sizes(own->likelihood, own->top, own->d, own->c, &f->order, &f->rank);
     st = FMAL_ALLOC(&own->sample, own->d + own->c);

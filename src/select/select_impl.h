@@ -109,6 +109,7 @@ double fmal_scan_flops(const fmal_scan *scan);
 typedef struct fmal_inverse {
     fmal_grid grid;
     const fmal_ctx *ctx;
+    const fmal_factor *factor; /* borrowed */
     int r, classes;
     fmal_idx order, leading; /* D; columns that steps work with (factor.h) */
     fmal_dmat *f, *a, *e, *work;

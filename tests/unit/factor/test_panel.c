@@ -172,11 +172,9 @@ static void invert(long double *m, int n)
     }
 }
 
-/* Take the means over classes out of rows and columns. */
-static void center(long double *m, int n, int classes)
+/* Take the means over classes of d rows out of rows and columns. */
+static void center(long double *m, int n, int classes, int d)
 {
-    int d = n / classes;
-
     for (int turn = 0; turn < 2; turn++)
         for (int i = 0; i < n; i++)
             for (int a = 0; a < d; a++) {
@@ -213,15 +211,16 @@ typedef enum { SUM, INVERSE, SANDWICH, MATRICES } matrix_kind;
 
 static const char *const matrix_names[] = { "a sum", "an inverse", "A F A" };
 
-static long double *matrix_of(matrix_kind kind, const double *rows, int n, int r,
-                              int order, int classes, double lambda)
+static long double *matrix_of(matrix_kind kind, const samples *s, const double *rows,
+                              double lambda)
 {
+    int n = s->n, r = rank_of(s), order = order_of(s);
     long double *m = information_of(rows, n, r, order, lambda);
 
     if (kind != SUM)
         invert(m, order);
-    if (classes > 1)
-        center(m, order, classes);
+    if (s->form != BINARY && s->form != DENSE)
+        center(m, order, s->c, s->d);
     if (kind != SANDWICH)
         return m;
     long double *f = information_of(rows, n, r, order, 0);
@@ -521,12 +520,10 @@ static void test_passes(fmal_test *t, const samples *s, int block, double lambda
     fmal_factor *f = factor_of(&t->ctx, s, block, &part);
     double *rows = all_rows(f, s->n);
     setting q = { s, block, rank_of(s), order_of(s), rows, NULL, NULL };
-    int classes = fmal_factor_classes(f);
 
     fmal_factor_destroy(&f);
     for (int kind = SUM; kind < MATRICES; kind++) {
-        long double *a =
-            matrix_of((matrix_kind) kind, rows, s->n, q.r, q.order, classes, lambda);
+        long double *a = matrix_of((matrix_kind) kind, s, rows, lambda);
 
         q.a = a;
         q.rounded = zeros((fmal_idx) q.order * q.order);

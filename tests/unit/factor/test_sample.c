@@ -112,11 +112,11 @@ static void test_products(fmal_test *t, int row, int rows, int cols)
 
     samples_form(&s, table[row].form, table[row].top);
     fmal_factor *f = factor_of(&t->ctx, &s, table[row].block, &part);
-    int order = (int) fmal_factor_order(f), classes = fmal_factor_classes(f);
+    int order = (int) fmal_factor_order(f);
     double *a = symmetric(order), gaps[2] = { 0 };
     fmal_grid_init(&grid, &t->ctx, rows, cols);
     fmal_dmat *base = spread(&grid, order, a);
-    if (classes > 1 && fmal_dmat_center(base, classes) != FMAL_OK)
+    if (fmal_factor_center(f, base) != FMAL_OK)
         abort();
     fmal_dmat_get(base, 0, 0, order, order, a);
     if (fmal_lowrank_create(base, fmal_factor_leading(f), fmal_factor_rank(f),
