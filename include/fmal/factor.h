@@ -88,6 +88,36 @@ fmal_status fmal_factor_kron(const fmal_ctx *ctx, const fmal_part *part,
 fmal_status fmal_factor_dense(const fmal_ctx *ctx, const fmal_part *part,
                               const float *v, int r, fmal_idx order, fmal_factor **out);
 
+/**
+ * Factors of a last layer and of some parameters outside of it (FisherMask).
+ *
+ *     V_i = S_i [ I_c (x) h_i^T , T_i ],
+ *
+ * T_i [c, extra] the Jacobian of the logits in those parameters, S_i as below. D = c d
+ * + extra: the weights of the last layer, class by class, then the others. r = c - 1.
+ *
+ * weighted    rows of S_i are sqrt(p_y) (e_y - p), rotated, so that V_i^T V_i is the
+ *             Fisher information in all these parameters
+ * unweighted  rows e_y - p, rotated: a sum over classes in place of the expectation
+ *
+ * Collective over ctx.
+ *
+ * @param features  h, [part->count, d]; borrowed
+ * @param probs     p, [part->count, c], rows sum to 1; borrowed
+ * @param tail      T, [part->count, c, extra]; borrowed; may be NULL if extra is 0
+ * @param d, c      features and classes, equal on all ranks; d >= 1, c >= 2
+ * @param extra     columns of the tail, at least 0; equal on all ranks
+ * @return FMAL_ERR_NOMEM, agreed
+ * Cost: 4 n_l c extra bytes of the caller; passes multiply (c - 1) (d + extra) numbers
+ * a sample and column, first values take about c^2 d^2 / 2 + 2 c extra (d + extra)
+ * flops a sample. Source: Gul et al. 2024, arXiv:2411.05752 (docs/references.bib:
+ * gul2024fishermask), whose public code is the unweighted form.
+ */
+fmal_status fmal_factor_mixed(const fmal_ctx *ctx, const fmal_part *part,
+                              const float *features, const double *probs,
+                              const float *tail, int d, int c, int extra,
+                              bool unweighted, fmal_factor **out);
+
 /** D and r of Kronecker factors. Not collective. */
 void fmal_kron_sizes(fmal_likelihood likelihood, int top, int d, int c, fmal_idx *order,
                      int *rank);
@@ -153,8 +183,10 @@ void fmal_factor_row(const fmal_factor *f, fmal_idx index_g, double *v);
 typedef struct fmal_sample {
     int r, order;       /* rows; columns, as many as fmal_factor_leading says */
     int blocks, d;      /* Kronecker form: V = left (x) h^T, order = blocks d */
+    int extra;          /* mixed form: V = left [I (x) h^T, tail], with more columns */
     const double *left; /* [r, blocks]; NULL in the dense form */
     const double *h;    /* [d] */
+    const double *tail; /* [blocks, extra] */
     const double *v;    /* [r, order], dense form */
     double *work;       /* [blocks, order] at least */
 } fmal_sample;
@@ -177,7 +209,8 @@ int fmal_factor_product_columns(const fmal_factor *f);
  * out = m V^T.
  *
  * Collective over the grid's ctx. In the Kronecker form one product of m with I (x) h,
- * whatever r is.
+ * whatever r is; in the mixed form as many columns as blocks only where they meet the
+ * tail.
  * @param m         symmetric, of the sample's order; where rows sum to zero over
  * classes, what leads of a centered matrix
  * @param[out] out  [r, order]: column after column; complete on the root, undefined

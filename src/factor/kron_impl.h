@@ -20,6 +20,7 @@ typedef struct kron {
     int top;          /* of topc */
     int blocks, used; /* class blocks of a matrix: c or 1; those computed: c - 1 or 1 */
     bool zero_sum;    /* rows of R sum to zero */
+    bool unweighted;  /* of full: R^T R without the probabilities' square roots */
     double *sample;   /* [d + c]: features and probabilities of one sample */
     double *root;     /* [r]: its rows of R */
     int *pick;        /* [r] */
@@ -55,8 +56,9 @@ void fmal_kron_rows(const kron *own, const double *p);
    > l: its diagonal blocks are minus the sums of the others. */
 int fmal_kron_weight_count(const kron *own);
 
-/* Weights of those pairs, `stride` apart: of the full likelihood p_k p_l, whose block
-   is minus that; else the entry (k, l) of R^T R. Packed by rows k. */
+/* Weights of those pairs, `stride` apart: of the full likelihood p_k p_l, or p_k + p_l
+   - c p_k p_l if unweighted, whose block is minus that; else the entry (k, l) of R^T R.
+   Packed by rows k. */
 void fmal_kron_weights(const kron *own, const double *p, double *weight,
                        fmal_idx stride);
 
@@ -75,6 +77,11 @@ int fmal_kron_stream_apply(fmal_stream *s, int first, int last, fmal_idx tile,
 /* Products of two features are made so many at a time: 256 samples of them fill the L2
    cache. */
 enum { FMAL_KRON_PAIRS = 512 };
+
+/* forms [rows, m] = coefficients [rows, d (d + 1) / 2] times the products of samples ht
+   [d, m]; products: work for FMAL_KRON_PAIRS of them. */
+void fmal_kron_forms(const double *ht, int d, int m, const double *coefficients,
+                     int rows, double *products, double *forms);
 
 /* products [width, m]: h_a h_b of samples ht [d, m], for `width` pairs a <= b from (*a,
  *b) on, a running fastest; advances (*a, *b). */

@@ -145,7 +145,8 @@ void fmal_kron_weights(const kron *own, const double *p, double *weight,
     case FMAL_LIKELIHOOD_FULL:
         for (int k = 0; k < own->c; k++)
             for (int l = 0; l < k; l++, weight += stride)
-                *weight = p[k] * p[l];
+                *weight =
+                    own->unweighted ? p[k] + p[l] - own->c * p[k] * p[l] : p[k] * p[l];
         break;
     case FMAL_LIKELIHOOD_TOPC: /* diag q - q p^T - p q^T + p p^T, since q sums to 1 */
         top_probabilities(own, p);
@@ -167,7 +168,9 @@ void fmal_kron_diagonal(const kron *own, const double *p, double *diagonal)
     case FMAL_LIKELIHOOD_FULL:
         rest_of(p, own->c, diagonal);
         for (int k = 0; k < own->c; k++)
-            diagonal[k] *= p[k];
+            diagonal[k] = own->unweighted
+                              ? diagonal[k] * diagonal[k] + (own->c - 1) * p[k] * p[k]
+                              : diagonal[k] * p[k];
         break;
     case FMAL_LIKELIHOOD_TOPC:
         top_probabilities(own, p);

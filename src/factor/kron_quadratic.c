@@ -140,20 +140,19 @@ static void triangular_forms(quadratic_job *job, int m)
     }
 }
 
-/* job->forms [rows, m] = coefficients times products of the block's features. */
-static void block_forms(quadratic_job *job, int m, int rows)
+void fmal_kron_forms(const double *ht, int d, int m, const double *coefficients,
+                     int rows, double *products, double *forms)
 {
-    fmal_idx pairs = feature_pairs(kron_of(job));
-    const kron_panel *data = job->panel->own;
+    fmal_idx pairs = (fmal_idx) d * (d + 1) / 2;
     int a = 0, b = 0;
 
     for (fmal_idx first = 0; first < pairs; first += FMAL_KRON_PAIRS) {
         int width =
             (int) (pairs - first < FMAL_KRON_PAIRS ? pairs - first : FMAL_KRON_PAIRS);
 
-        fmal_kron_products(data->ht, m, width, &a, &b, job->products);
-        fmal_gemm(false, false, rows, m, width, 1, job->coefficients + first,
-                  (int) pairs, job->products, m, first > 0, job->forms, m);
+        fmal_kron_products(ht, m, width, &a, &b, products);
+        fmal_gemm(false, false, rows, m, width, 1, coefficients + first, (int) pairs,
+                  products, m, first > 0, forms, m);
     }
 }
 
@@ -172,13 +171,16 @@ static void scatter(const quadratic_job *job, fmal_idx b, int m, int row, fmal_i
 /* Forms of `count` class pairs from `first` on, for all slots and matrices. */
 static void all_forms(quadratic_job *job, fmal_idx first, int count)
 {
+    const kron_panel *data = job->panel->own;
+
     for (fmal_idx b = 0; b < job->panel->blocks; b++) {
         int m = fmal_kron_gather_block(job->panel, b);
 
         if (job->triangular)
             triangular_forms(job, m);
         else
-            block_forms(job, m, job->n * count);
+            fmal_kron_forms(data->ht, kron_of(job)->d, m, job->coefficients,
+                            job->n * count, job->products, job->forms);
         for (int i = 0; i < job->n; i++)
             for (int pair = 0; pair < count; pair++)
                 scatter(job, b, m, i * count + pair, first + pair, job->to[i]);

@@ -27,6 +27,13 @@ static const struct {
     { "right or wrong", 37, 6, 4, 4, MIXED, 1e-13, BINARY, 0 },
     { "numbers", 29, 3, 4, 4, SMOOTH, 1e-13, DENSE, 2 },
     { "more than a panel of numbers", 11, 129, 2, 8, SMOOTH, 1e-13, DENSE, 2 },
+    { "head and tail", 37, 4, 4, 4, SMOOTH, 1e-12, MASKED, 7 },
+    { "head and tail, mixed", 29, 4, 3, 11, MIXED, 1e-8, MASKED, 5 },
+    { "two classes and a tail", 31, 1, 2, 16, SMOOTH, 1e-12, MASKED, 3 },
+    { "more than a panel of tail", 11, 2, 3, 8, SMOOTH, 1e-12, MASKED, 259 },
+    { "fewer samples than ranks, with a tail", 2, 3, 3, 1, SMOOTH, 1e-12, MASKED, 2 },
+    { "no tail", 19, 3, 5, 4, ZEROS, 1e-12, MASKED, 0 },
+    { "unweighted", 29, 3, 4, 4, MIXED, 1e-8, UNWEIGHTED, 6 },
 };
 
 /* ---- Which samples ---- */
@@ -247,8 +254,19 @@ static void row_sizes(const setting *q, fmal_idx i, int k, double *out)
 
     for (int x = 0; x < q->order; x++) {
         double h = fabs(s->h[i * s->d + x % s->d]);
+        int class = x / s->d;
 
         out[x] = fabs(q->rows[(i * q->r + k) * q->order + x]);
+        if (is_mixed(s)) { /* all that differences to the last class are made of */
+            double root = s->form == MASKED ? sqrt(s->p[i * s->c + k]) : 1;
+
+            for (int m = 0; m < s->c && class >= s->c; m++)
+                out[x] +=
+                    2 * root * fabs(s->t[(i * s->c + m) * s->top + x - s->c * s->d]);
+            if (class == k || class == s->c - 1)
+                out[x] += 2 * root * h;
+            continue;
+        }
         if (s->form == FULL && x / s->d == k)
             out[x] += 2 * sqrt(s->p[i * s->c + k]) * h;
         if (s->form == TOPC)

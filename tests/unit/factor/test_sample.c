@@ -19,6 +19,11 @@ static const struct {
     { "more rows than columns", 5, 1, 2, 2, SMOOTH, TOPC, 2 },
     { "right or wrong", 7, 71, 4, 4, MIXED, BINARY, 0 },
     { "numbers", 7, 23, 4, 4, SMOOTH, DENSE, 3 },
+    { "head and tail", 7, 21, 4, 4, MIXED, MASKED, 70 },
+    { "more tail than head", 5, 1, 2, 1, SMOOTH, MASKED, 131 },
+    { "one column of tail", 5, 70, 3, 2, SMOOTH, MASKED, 1 },
+    { "no tail", 5, 21, 5, 2, SMOOTH, MASKED, 0 },
+    { "unweighted", 7, 9, 6, 4, MIXED, UNWEIGHTED, 30 },
 };
 
 static const struct {
