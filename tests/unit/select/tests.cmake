@@ -4,6 +4,7 @@ fmal_test(select oracle RANKS 1)
 fmal_test(select random_pools)
 fmal_test(select restore)
 fmal_test(select invariants)
+fmal_test(select mixed_picks)
 fmal_test(select tile RANKS 1)
 
 # Pools with known answers lie beside the source tree.
