@@ -101,6 +101,36 @@ fmal_status fmal_factor_kron_outline(const fmal_part *part, int d, int c,
 fmal_status fmal_factor_dense_outline(const fmal_part *part, int r, fmal_idx order,
                                       fmal_factor **out);
 
+/**
+ * Factors of a last layer and of some parameters outside of it (FisherMask).
+ *
+ *     V_i = S_i [ I_c (x) h_i^T , T_i ],
+ *
+ * T_i [c, extra] the Jacobian of the logits in those parameters, S_i as below. D = c d
+ * + extra: the weights of the last layer, class by class, then the others. r = c - 1.
+ *
+ * weighted    rows of S_i are sqrt(p_y) (e_y - p), rotated, so that V_i^T V_i is the
+ *             Fisher information in all these parameters
+ * unweighted  rows e_y - p, rotated: a sum over classes in place of the expectation
+ *
+ * Collective over ctx.
+ *
+ * @param features  h, [part->count, d]; borrowed
+ * @param probs     p, [part->count, c], rows sum to 1; borrowed
+ * @param tail      T, [part->count, c, extra]; borrowed; may be NULL if extra is 0
+ * @param d, c      features and classes, equal on all ranks; d >= 1, c >= 2
+ * @param extra     columns of the tail, at least 0; equal on all ranks
+ * @return FMAL_ERR_NOMEM, agreed
+ * Cost: 4 n_l c extra bytes of the caller; passes multiply (c - 1) (d + extra) numbers
+ * a sample and column, first values take about c^2 d^2 / 2 + 2 c extra (d + extra)
+ * flops a sample. Source: Gul et al. 2024, arXiv:2411.05752 (docs/references.bib:
+ * gul2024fishermask), whose public code is the unweighted form.
+ */
+fmal_status fmal_factor_mixed(const fmal_ctx *ctx, const fmal_part *part,
+                              const float *features, const double *probs,
+                              const float *tail, int d, int c, int extra,
+                              bool unweighted, fmal_factor **out);
+
 /** D and r of Kronecker factors. Not collective. */
 void fmal_kron_sizes(fmal_likelihood likelihood, int top, int d, int c, fmal_idx *order,
                      int *rank);
@@ -117,10 +147,20 @@ int fmal_factor_classes(const fmal_factor *f);
 
 /**
  * Columns that steps work with: D, but without the last class block where rows sum to
- * zero over classes. That block of a column A V^T, and of A itself (fmal_dmat_center),
- * is minus the sum of the others.
+ * zero over classes. That block of a column A V^T, and of A itself
+ * (fmal_factor_center), is minus the sum of the others.
  */
 fmal_idx fmal_factor_leading(const fmal_factor *f);
+
+/**
+ * Take out of a symmetric matrix of order D what no factor reaches: a = P a P, with P x
+ * = x for the rows x of all factors. Forms and products of centered matrices are those
+ * of the matrix itself, with less rounding.
+ *
+ * Collective over the grid's ctx of the matrix.
+ * @return FMAL_ERR_NOMEM, agreed
+ */
+fmal_status fmal_factor_center(const fmal_factor *f, fmal_dmat *a);
 
 /** The instruction set that all ranks have. */
 fmal_isa fmal_factor_isa(const fmal_factor *f);
@@ -156,8 +196,10 @@ void fmal_factor_row(const fmal_factor *f, fmal_idx index_g, double *v);
 typedef struct fmal_sample {
     int r, order;       /* rows; columns, as many as fmal_factor_leading says */
     int blocks, d;      /* Kronecker form: V = left (x) h^T, order = blocks d */
+    int extra;          /* mixed form: V = left [I (x) h^T, tail], with more columns */
     const double *left; /* [r, blocks]; NULL in the dense form */
     const double *h;    /* [d] */
+    const double *tail; /* [blocks, extra] */
     const double *v;    /* [r, order], dense form */
     double *work;       /* [blocks, order] at least */
 } fmal_sample;
@@ -180,7 +222,8 @@ int fmal_factor_product_columns(const fmal_factor *f);
  * out = m V^T.
  *
  * Collective over the grid's ctx. In the Kronecker form one product of m with I (x) h,
- * whatever r is.
+ * whatever r is; in the mixed form as many columns as blocks only where they meet the
+ * tail.
  * @param m         symmetric, of the sample's order; where rows sum to zero over
  * classes, what leads of a centered matrix
  * @param[out] out  [r, order]: column after column; complete on the root, undefined
@@ -226,8 +269,7 @@ const fmal_idx *fmal_panel_index(const fmal_panel *panel);
  *
  * Collective over ctx: parts of A travel to all ranks.
  *
- * @param a      symmetric, of order D; centered (fmal_dmat_center) over
- *               fmal_factor_classes if those are more than one
+ * @param a      symmetric, of order D; centered (fmal_factor_center)
  * @param[out] g  [groups, r (r + 1) / 2, FMAL_LANES]: packed lower triangles
  * @param[out] flops  added: what this rank computed; may be NULL
  * @return FMAL_ERR_NOMEM, agreed

@@ -108,14 +108,15 @@ void fmal_dmat_sandwich(const fmal_dmat *a, const fmal_dmat *f, fmal_dmat *work,
                         fmal_dmat *out);
 
 /**
- * m = P m P with P = (I - 1 1^T / classes) (x) I: rows, and columns, that belong to one
+ * m = P m P with P = (I - 1 1^T / classes) (x) I of order classes d, and 1 on the rest
+ * of the diagonal: of the first classes d rows, and columns, those that belong to one
  * feature then sum to zero over classes.
  *
  * Collective over the grid's ctx. Cost: 4 order^2 flops, shared by the grid.
- * @param classes  divides the order; the order is class by class
+ * @param classes, d  classes d is at most the order
  * @return FMAL_ERR_NOMEM, agreed
  */
-fmal_status fmal_dmat_center(fmal_dmat *m, int classes);
+fmal_status fmal_dmat_center(fmal_dmat *m, int classes, int d);
 
 /** The trace of a b, both symmetric, the same on every rank. Collective. */
 double fmal_dmat_trace_product(const fmal_dmat *a, const fmal_dmat *b);
@@ -198,6 +199,20 @@ void fmal_lowrank_apply(fmal_lowrank *m, const double *u, int k, double *out);
  * Cost: that of one column: 2 order^2 flops, order^2 / 2 numbers are read.
  */
 void fmal_lowrank_apply_blocks(fmal_lowrank *m, const double *h, int d, double *out);
+
+/**
+ * The same for columns that go on below I (x) h: column l of the factor is h in block
+ * l, zeros in the other blocks, and then row l of `tail`.
+ *
+ * Collective over the grid's ctx.
+ * @param blocks    blocks of d rows; the tail has the other rows of the order
+ * @param tail      [blocks, order - blocks d], the same on every rank; may be NULL if
+ *                  there are none
+ * @param[out] out  [blocks, order]; complete on the root, undefined elsewhere
+ * Cost: 2 order^2 flops and, with t rows of tail, 2 blocks t (2 order - t) more.
+ */
+void fmal_lowrank_apply_mixed(fmal_lowrank *m, const double *h, int d, int blocks,
+                              const double *tail, double *out);
 
 /* ---- Small matrices on one rank ---- */
 

@@ -129,16 +129,11 @@ static fmal_status compute_first(void *arg)
 /* A = E = I, but for what no factor reaches. */
 static fmal_status set_matrices(const fmal_factor *factor, matrices *m)
 {
-    int classes = fmal_factor_classes(factor);
-
     FMAL_TRY(fmal_dmat_create(&m->grid, m->a->n, &m->b));
     fmal_dmat_set_diagonal(m->a, 1);
     fmal_dmat_set_diagonal(m->b, 1);
-    if (classes > 1) {
-        FMAL_TRY(fmal_dmat_center(m->a, classes));
-        FMAL_TRY(fmal_dmat_center(m->b, classes));
-    }
-    return FMAL_OK;
+    FMAL_TRY(fmal_factor_center(factor, m->a));
+    return fmal_factor_center(factor, m->b);
 }
 
 fmal_status fmal_bench_initial_bytes(const fmal_bench_setup *s, double *bytes)

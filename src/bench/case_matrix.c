@@ -97,7 +97,7 @@ static fmal_status update(void *arg)
 
 /* M = F = A = I, but for what no factor reaches: a step takes as long as after a
    refresh, which would cost 5 D^3. */
-static fmal_status set_matrices(fmal_inverse *inverse, int classes)
+static fmal_status set_matrices(fmal_inverse *inverse, const fmal_factor *factor)
 {
     fmal_dmat *f, *a, *e;
 
@@ -105,11 +105,8 @@ static fmal_status set_matrices(fmal_inverse *inverse, int classes)
     fmal_dmat_set_diagonal(f, 1);
     fmal_dmat_set_diagonal(a, 1);
     fmal_dmat_set_diagonal(e, 1);
-    if (classes > 1) {
-        FMAL_TRY(fmal_dmat_center(a, classes));
-        FMAL_TRY(fmal_dmat_center(e, classes));
-    }
-    return FMAL_OK;
+    FMAL_TRY(fmal_factor_center(factor, a));
+    return fmal_factor_center(factor, e);
 }
 
 fmal_status fmal_bench_update_bytes(const fmal_bench_setup *s, double *bytes)
@@ -153,7 +150,7 @@ fmal_status fmal_bench_update(const fmal_bench_setup *s, fmal_bench_result *rows
     fmal_status st = fmal_inverse_create(&pool.problem, &options, &u.inverse);
     int classes = fmal_factor_classes(pool.factor);
     if (st == FMAL_OK)
-        st = set_matrices(u.inverse, classes);
+        st = set_matrices(u.inverse, pool.factor);
     rows[0] = (fmal_bench_result){ .what = "step: A and E" };
     if (st == FMAL_OK)
         st = measure_updates(s, &u, grid_rows * grid_cols, &rows[0]);

@@ -427,6 +427,7 @@ fmal_status fmal_factor_dense_outline(const fmal_part *part, int r, fmal_idx ord
                         .rank = r,
                         .classes = 1,
                         .class_blocks = 1,
+                        .center = 1,
                         .own = own };
     *out = f;
     return FMAL_OK;

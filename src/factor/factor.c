@@ -29,6 +29,11 @@ fmal_idx fmal_factor_leading(const fmal_factor *f)
     return f->classes > 1 ? f->order / f->classes * (f->classes - 1) : f->order;
 }
 
+fmal_status fmal_factor_center(const fmal_factor *f, fmal_dmat *a)
+{
+    return f->center > 1 ? fmal_dmat_center(a, f->center, f->block) : FMAL_OK;
+}
+
 fmal_isa fmal_factor_isa(const fmal_factor *f)
 {
     return f->isa;
@@ -73,7 +78,7 @@ void fmal_sample_multiply(const fmal_sample *s, fmal_lowrank *m, double *out)
         fmal_lowrank_apply(m, s->v, s->r, out);
         return;
     }
-    fmal_lowrank_apply_blocks(m, s->h, s->d, s->work);
+    fmal_lowrank_apply_mixed(m, s->h, s->d, s->blocks, s->tail, s->work);
     fmal_gemm(false, false, s->r, s->order, s->blocks, 1, s->left, s->blocks, s->work,
               s->order, 0, out, s->order);
 }
@@ -85,9 +90,16 @@ void fmal_sample_project(const fmal_sample *s, const double *w, int cols, double
                   out, s->r);
         return;
     }
-    /* Every class block of every column times h, then left. */
-    fmal_gemm(false, false, cols * s->blocks, 1, s->d, 1, w, s->d, s->h, 1, 0, s->work,
-              1);
+    /* Every class block of every column times h, what follows times the tail, then
+       left. */
+    int together = s->extra > 0 ? 1 : cols; /* columns whose blocks are side by side */
+    for (int j = 0; j < cols; j += together)
+        fmal_gemm(false, false, together * s->blocks, 1, s->d, 1,
+                  w + (size_t) j * (size_t) s->order, s->d, s->h, 1, 0,
+                  s->work + j * s->blocks, 1);
+    if (s->extra > 0)
+        fmal_gemm(false, true, cols, s->blocks, s->extra, 1, w + s->blocks * s->d,
+                  s->order, s->tail, s->extra, 1, s->work, s->blocks);
     fmal_gemm(false, true, cols, s->r, s->blocks, 1, s->work, s->blocks, s->left,
               s->blocks, 0, out, s->r);
 }

@@ -334,7 +334,8 @@ static fmal_status kron_outline(const fmal_part *part, const kron *given,
     }
     *own = *given;
     *f = (fmal_factor){ .ops = &kron_ops, .part = *part, .own = own };
-    f->classes = own->zero_sum ? own->c : 1;
+    f->classes = f->center = own->zero_sum ? own->c : 1;
+    f->block = own->d;
     f->blocks = own->used;
     f->class_blocks = own->blocks;
     fmal_kron_sizes(own->likelihood, own->top, own->d, own->c, &f->order, &f->rank);

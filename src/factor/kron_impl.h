@@ -21,6 +21,7 @@ typedef struct kron {
     int top;          /* of topc */
     int blocks, used; /* class blocks of a matrix: c or 1; those computed: c - 1 or 1 */
     bool zero_sum;    /* rows of R sum to zero */
+    bool unweighted;  /* of full: R^T R without the probabilities' square roots */
     double *sample;   /* [d + c]: features and probabilities of one sample */
     double *root;     /* [r]: its rows of R */
     int *pick;        /* [r] */
@@ -68,8 +69,9 @@ int fmal_kron_swap(const kron *own);
    > l: its diagonal blocks are minus the sums of the others. */
 int fmal_kron_weight_count(const kron *own);
 
-/* Weights of those pairs, `stride` apart: of the full likelihood p_k p_l, whose block
-   is minus that; else the entry (k, l) of R^T R. Packed by rows k. */
+/* Weights of those pairs, `stride` apart: of the full likelihood p_k p_l, or p_k + p_l
+   - c p_k p_l if unweighted, whose block is minus that; else the entry (k, l) of R^T R.
+   Packed by rows k. */
 void fmal_kron_weights(const kron *own, const double *p, double *weight,
                        fmal_idx stride);
 

@@ -218,7 +218,8 @@ void fmal_kron_weights(const kron *own, const double *p, double *weight,
     case FMAL_LIKELIHOOD_FULL:
         for (int k = 0; k < own->c; k++)
             for (int l = 0; l < k; l++, weight += stride)
-                *weight = p[k] * p[l];
+                *weight =
+                    own->unweighted ? p[k] + p[l] - own->c * p[k] * p[l] : p[k] * p[l];
         break;
     case FMAL_LIKELIHOOD_TOPC:
         f = find_top(own, p);
@@ -242,7 +243,9 @@ void fmal_kron_diagonal(const kron *own, const double *p, double *diagonal)
     case FMAL_LIKELIHOOD_FULL:
         rest_of(p, own->c, diagonal);
         for (int k = 0; k < own->c; k++)
-            diagonal[k] *= p[k];
+            diagonal[k] = own->unweighted
+                              ? diagonal[k] * diagonal[k] + (own->c - 1) * p[k] * p[k]
+                              : diagonal[k] * p[k];
         break;
     case FMAL_LIKELIHOOD_TOPC:
         f = find_top(own, p);

@@ -170,14 +170,16 @@ static void scatter(const quadratic_job *job, fmal_idx b, int m, int row, fmal_i
 /* Forms of `count` class pairs from `first` on, for all slots and matrices. */
 static void all_forms(quadratic_job *job, fmal_idx first, int count)
 {
+    const kron_panel *data = job->panel->own;
+
     for (fmal_idx b = 0; b < job->panel->blocks; b++) {
         int m = fmal_kron_gather_block(job->panel, b);
 
         if (job->triangular)
             triangular_forms(job, m);
         else
-            fmal_forms(((const kron_panel *) job->panel->own)->ht, kron_of(job)->d, m,
-                       job->coefficients, job->n * count, job->products, job->forms);
+            fmal_forms(data->ht, kron_of(job)->d, m, job->coefficients, job->n * count,
+                       job->products, job->forms);
         for (int i = 0; i < job->n; i++)
             for (int pair = 0; pair < count; pair++)
                 scatter(job, b, m, i * count + pair, first + pair, job->to[i]);

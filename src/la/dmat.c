@@ -211,16 +211,18 @@ static void local_range(const fmal_dmat *m, int extent_l,
 }
 
 /* Take the mean over classes out of the rows' (with `down`) or the columns' elements
-   that belong to class k the other way. feature [rows_l]: row modulo d; sum [d, d]. */
-static void center_class(fmal_dmat *m, int classes, int k, bool down,
+   that belong to block k of d the other way. feature [rows_l]: row modulo d; sum [d,
+   d].
+ */
+static void center_block(fmal_dmat *m, int classes, int d, int k, bool down,
                          const int *feature, double *sum)
 {
-    int d = m->n / classes, i0 = 0, i1 = m->rows_l, j0 = 0, j1 = m->cols_l;
+    int i0, i1, j0, j1, head = classes * d;
 
-    if (down)
-        local_range(m, m->cols_l, fmal_dmat_col, k * d, d, &j0, &j1);
-    else
-        local_range(m, m->rows_l, fmal_dmat_row, k * d, d, &i0, &i1);
+    local_range(m, m->cols_l, fmal_dmat_col, down ? k * d : 0, down ? d : head, &j0,
+                &j1);
+    local_range(m, m->rows_l, fmal_dmat_row, down ? 0 : k * d, down ? head : d, &i0,
+                &i1);
     memset(sum, 0, sizeof(double) * (size_t) d * (size_t) d);
     for (int jl = j0; jl < j1; jl++) {
         double *s = sum + (size_t) (fmal_dmat_col(m, jl) % d) * (size_t) d;
@@ -239,21 +241,20 @@ static void center_class(fmal_dmat *m, int classes, int k, bool down,
     }
 }
 
-fmal_status fmal_dmat_center(fmal_dmat *m, int classes)
+fmal_status fmal_dmat_center(fmal_dmat *m, int classes, int d)
 {
-    fmal_idx d = m->n / classes;
     int *feature = NULL;
     double *sum = NULL;
-    fmal_status st = FMAL_ALLOC(&sum, d * d);
+    fmal_status st = FMAL_ALLOC(&sum, (fmal_idx) d * d);
 
     if (st == FMAL_OK)
         st = FMAL_ALLOC(&feature, m->rows_l);
     for (int il = 0; il < m->rows_l && st == FMAL_OK; il++)
-        feature[il] = fmal_dmat_row(m, il) % (int) d;
+        feature[il] = fmal_dmat_row(m, il) % d;
     st = fmal_agree(&m->grid->ctx, st);
     for (int turn = 0; turn < 2; turn++)
-        for (int k = 0; k < classes && st == FMAL_OK; k++)
-            center_class(m, classes, k, turn == 0, feature, sum);
+        for (int k = 0; k * d < m->n && st == FMAL_OK; k++)
+            center_block(m, classes, d, k, turn == 0, feature, sum);
     fmal_free(&sum);
     fmal_free(&feature);
     return st;

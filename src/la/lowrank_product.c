@@ -9,6 +9,8 @@
  * Columns of I (x) h differ in the block that an element belongs to. So the same loop
  * serves both: strips and runs of rows stay within a block, and the block says to which
  * column of the result something is added. A product with whole columns has one block.
+ * Where whole columns stand below I (x) h, elements meet the one or the other on either
+ * side of the diagonal.
  */
 #include "lowrank_impl.h"
 
@@ -32,12 +34,15 @@ static both_kernel *both_for(fmal_isa isa)
     }
 }
 
-/* out [order / d k, order] = m (I (x) u^T), u [k, d]. */
+/* out [columns, order] = m times what is I (x) u^T in the first `head` rows, u [k, d],
+   and the transpose of `tail` [columns, order - head] below. */
 typedef struct product {
     fmal_lowrank *m;
     both_kernel *both;
     const double *u;
-    int k, d;
+    int k, d, head;
+    const double *tail;
+    int columns;
     double *out;
 } product;
 
@@ -46,17 +51,35 @@ static int least(int a, int b)
     return a < b ? a : b;
 }
 
-/* What the elements of column j, and those that follow in its block, are multiplied
-   by. */
+/* How many columns of the matrix from j on are in one block. */
+static int run_at(const product *p, int j)
+{
+    return j < p->head ? p->d - j % p->d : p->m->order - j;
+}
+
+/* What the elements of column j, and those that follow in its block, are multiplied by:
+   so many numbers each, so far apart. */
 static const double *factor_at(const product *p, int j)
 {
-    return p->u + j % p->d;
+    return j < p->head ? p->u + j % p->d : p->tail + (j - p->head);
+}
+
+static int width_at(const product *p, int j)
+{
+    return j < p->head ? p->k : p->columns;
+}
+
+static int stride_at(const product *p, int j)
+{
+    return j < p->head ? p->d : p->m->order - p->head;
 }
 
 /* Where their products go from row i on. */
 static double *result_at(const product *p, int i, int j)
 {
-    return p->out + (size_t) (j / p->d * p->k) * (size_t) p->m->order + (size_t) i;
+    int column = j < p->head ? j / p->d * p->k : 0;
+
+    return p->out + (size_t) column * (size_t) p->m->order + (size_t) i;
 }
 
 static void multiply_both_columns(const product *p, const double *a, int i, int rows,
@@ -64,32 +87,32 @@ static void multiply_both_columns(const product *p, const double *a, int i, int 
 {
     int n = p->m->order, ld = p->m->base->rows_l;
 
-    cblas_dgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, rows, p->k, cols, 1, a, ld,
-                factor_at(p, j), p->d, 1, result_at(p, i, j), n);
-    cblas_dgemm(CblasColMajor, CblasTrans, CblasNoTrans, cols, p->k, rows, 1, a, ld,
-                factor_at(p, i), p->d, 1, result_at(p, j, i), n);
+    cblas_dgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, rows, width_at(p, j), cols,
+                1, a, ld, factor_at(p, j), stride_at(p, j), 1, result_at(p, i, j), n);
+    cblas_dgemm(CblasColMajor, CblasTrans, CblasNoTrans, cols, width_at(p, i), rows, 1,
+                a, ld, factor_at(p, i), stride_at(p, i), 1, result_at(p, j, i), n);
 }
 
-/* Columns from local column jl on, in local rows from il on, all below the diagonal. */
-static void multiply_below(const product *p, int il, int jl, int cols)
+/* Columns from local column jl on, in local rows [il, end), all below the diagonal. */
+static void multiply_below(const product *p, int il, int end, int jl, int cols)
 {
     enum { TALLEST = 512 }; /* with a strip's columns, half of an L2 cache */
     const fmal_dmat *base = p->m->base;
     int j = fmal_dmat_col(base, jl);
 
-    while (il < p->m->rows_l) {
-        int i = fmal_dmat_row(base, il), rows = least(p->m->rows_l - il, TALLEST);
+    while (il < end) {
+        int i = fmal_dmat_row(base, il), rows = least(end - il, TALLEST);
         const double *a = base->a + (size_t) jl * (size_t) base->rows_l + (size_t) il;
 
-        rows = least(rows, p->d - i % p->d);
+        rows = least(rows, run_at(p, i));
         if (base->grid->rows > 1)
             rows = least(rows, FMAL_DMAT_BLOCK - i % FMAL_DMAT_BLOCK);
-        if (p->k == 1)
+        if (width_at(p, i) == 1 && width_at(p, j) == 1)
             p->both(rows, cols, a, base->rows_l, factor_at(p, j), factor_at(p, i),
                     result_at(p, i, j), result_at(p, j, i));
         else
             multiply_both_columns(p, a, i, rows, j, cols);
-        p->m->flops += 4.0 * rows * cols * p->k;
+        p->m->flops += 2.0 * rows * cols * (width_at(p, i) + width_at(p, j));
         il += rows;
     }
 }
@@ -98,16 +121,17 @@ static void multiply_diagonal(const product *p, int il, int jl, int cols)
 {
     const fmal_dmat *base = p->m->base;
     int n = p->m->order, j = fmal_dmat_col(base, jl), ld = base->rows_l;
+    int k = width_at(p, j);
     const double *a = base->a + (size_t) jl * (size_t) ld + (size_t) il;
     const double *u = factor_at(p, j);
     double *out = result_at(p, j, j);
 
-    if (p->k == 1)
+    if (k == 1)
         cblas_dsymv(CblasColMajor, CblasLower, cols, 1, a, ld, u, 1, 1, out, 1);
     else
-        cblas_dsymm(CblasColMajor, CblasLeft, CblasLower, cols, p->k, 1, a, ld, u, p->d,
-                    1, out, n);
-    p->m->flops += 2.0 * cols * cols * p->k;
+        cblas_dsymm(CblasColMajor, CblasLeft, CblasLower, cols, k, 1, a, ld, u,
+                    stride_at(p, j), 1, out, n);
+    p->m->flops += 2.0 * cols * cols * k;
 }
 
 /* out += the local part of the base, by strips of columns that lie in one block of the
@@ -115,11 +139,12 @@ static void multiply_diagonal(const product *p, int il, int jl, int cols)
 static void multiply_base(const product *p)
 {
     const fmal_lowrank *m = p->m;
+    int head = fmal_lowrank_rows_before(m, p->head);
 
     for (int jl = 0, cols; jl < m->cols_l; jl += cols) {
         int j = fmal_dmat_col(m->base, jl);
 
-        cols = least(FMAL_DMAT_BLOCK - j % FMAL_DMAT_BLOCK, p->d - j % p->d);
+        cols = least(FMAL_DMAT_BLOCK - j % FMAL_DMAT_BLOCK, run_at(p, j));
         cols = least(cols, m->order - j);
         int above = fmal_lowrank_rows_before(m, j);
         int below = fmal_lowrank_rows_before(m, j + cols);
@@ -128,16 +153,33 @@ static void multiply_base(const product *p)
         /* One vector: a few columns from top to bottom, as they lie in memory. */
         int step = p->k == 1 ? 4 : cols;
         for (int at = 0; at < cols; at += step)
-            multiply_below(p, below, jl + at, least(step, cols - at));
+            multiply_below(p, below, head, jl + at, least(step, cols - at));
+        multiply_below(p, below > head ? below : head, m->rows_l, jl, cols);
     }
 }
 
-/* s [count, columns] = the waiting columns `from`, [count, order], times I (x) u^T. */
+/* As `coefficients`, where a tail follows: blocks of one waiting column at a time. */
+static void coefficients_with_tail(const product *p, const double *from, int count,
+                                   double *s)
+{
+    int n = p->m->order, columns = p->columns, left = n - p->head;
+
+    for (int i = 0; i < count; i++)
+        cblas_dgemv(CblasRowMajor, CblasNoTrans, columns, p->d, 1,
+                    from + (size_t) i * (size_t) n, p->d, p->u, 1, 0, s + i * columns,
+                    1);
+    fmal_gemm(false, true, count, columns, left, 1, from + p->head, n, p->tail, left, 1,
+              s, columns);
+}
+
+/* s [count, columns] = the waiting columns `from`, [count, order], times the factor. */
 static void coefficients(const product *p, const double *from, int count, double *s)
 {
     int rows = count * (p->m->order / p->d);
 
-    if (p->k == 1)
+    if (p->head < p->m->order)
+        coefficients_with_tail(p, from, count, s);
+    else if (p->k == 1)
         cblas_dgemv(CblasRowMajor, CblasNoTrans, rows, p->d, 1, from, p->d, p->u, 1, 0,
                     s, 1);
     else
@@ -148,7 +190,7 @@ static void coefficients(const product *p, const double *from, int count, double
 static void multiply_terms(const product *p, int first, int count)
 {
     fmal_lowrank *m = p->m;
-    int n = m->order, columns = n / p->d * p->k;
+    int n = m->order, columns = p->columns;
     const double *w = m->w + (size_t) first * (size_t) n;
     double *s = m->small, *t = s + (size_t) count * (size_t) columns;
 
@@ -183,7 +225,7 @@ static void multiply_pending(const product *p)
 static void multiply(const product *p)
 {
     const fmal_grid *grid = p->m->base->grid;
-    fmal_idx count = (fmal_idx) (p->m->order / p->d) * p->k * p->m->order;
+    fmal_idx count = (fmal_idx) p->columns * p->m->order;
 
     memset(p->out, 0, sizeof(double) * (size_t) count);
     multiply_base(p);
@@ -194,10 +236,31 @@ static void multiply(const product *p)
 
 void fmal_lowrank_apply(fmal_lowrank *m, const double *u, int k, double *out)
 {
-    multiply(&(product){ m, both_for(m->isa), u, k, m->order, out });
+    multiply(&(product){ .m = m,
+                         .both = both_for(m->isa),
+                         .u = u,
+                         .k = k,
+                         .d = m->order,
+                         .head = m->order,
+                         .columns = k,
+                         .out = out });
 }
 
 void fmal_lowrank_apply_blocks(fmal_lowrank *m, const double *h, int d, double *out)
 {
-    multiply(&(product){ m, both_for(m->isa), h, 1, d, out });
+    fmal_lowrank_apply_mixed(m, h, d, m->order / d, NULL, out);
+}
+
+void fmal_lowrank_apply_mixed(fmal_lowrank *m, const double *h, int d, int blocks,
+                              const double *tail, double *out)
+{
+    multiply(&(product){ .m = m,
+                         .both = both_for(m->isa),
+                         .u = h,
+                         .k = 1,
+                         .d = d,
+                         .head = blocks * d,
+                         .tail = tail,
+                         .columns = blocks,
+                         .out = out });
 }

@@ -46,6 +46,7 @@ fmal_status fmal_inverse_create(const fmal_problem *problem,
         return st;
     }
     inv->ctx = problem->ctx;
+    inv->factor = problem->factor;
     inv->r = r;
     inv->classes = fmal_factor_classes(problem->factor);
     inv->order = order;
@@ -135,8 +136,7 @@ void fmal_inverse_matrices(fmal_inverse *inv, fmal_dmat **f, fmal_dmat **a,
 fmal_status fmal_inverse_refresh(fmal_inverse *inv)
 {
     FMAL_TRY(fmal_dmat_invert(inv->a, inv->work));
-    if (inv->classes > 1)
-        FMAL_TRY(fmal_dmat_center(inv->a, inv->classes));
+    FMAL_TRY(fmal_factor_center(inv->factor, inv->a));
     fmal_dmat_sandwich(inv->a, inv->f, inv->work, inv->e);
     inv->prepared = FMAL_IDX_NONE;
     fmal_lowrank_reset(inv->a_now);

@@ -91,6 +91,7 @@ double fmal_scan_bound(const fmal_scan *scan, fmal_idx tile);
 struct fmal_inverse {
     fmal_grid grid;
     const fmal_ctx *ctx;
+    const fmal_factor *factor; /* borrowed */
     int r, classes;
     fmal_idx order, leading; /* D; columns that steps work with (factor.h) */
     fmal_dmat *f, *a, *e, *work;

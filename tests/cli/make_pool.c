@@ -10,14 +10,16 @@
 
 static const char *const usage =
     "Usage: fmal_make_pool [--n N] [--d D] [--c C] [--labelled K] [--seed S]\n"
-    "                      [--compress] [--group NAME] [changes] FILE\n"
+    "                      [--compress] [--last-layer] [--group NAME] [changes] FILE\n"
     "\n"
     "N samples of D features, logits of a linear model of C classes, K labelled\n"
     "samples spread over the pool. The datasets are features, logits, labelled; and\n"
     "exclude, labels, ids, probs, embeddings, which --add writes; all in the group.\n"
     "Changes, in their order:\n"
     "  --add NAME            write a dataset that pools may have; probs: instead of\n"
-    "                        logits; embeddings [N, 2, D]: of features and logits\n"
+    "                        logits; embeddings [N, 2, D]: of features and logits;\n"
+    "                        with --last-layer, [N, C - 1, C D]: the Fisher factors\n"
+    "                        that features and logits have\n"
     "  --drop NAME           leave a dataset out\n"
     "  --type NAME=TYPE      f32, f64, i32, i64 (times 100, rounded) or text\n"
     "  --rank NAME=R         1: the first column alone; 2: rows as they are stored;\n"
@@ -142,6 +144,29 @@ static void make_embeddings(fmal_idx n, fmal_idx d)
     a->inner = d;
     for (fmal_idx i = 0; i < n * 2 * d; i++)
         a->value[i] = draw();
+}
+
+/* Row k of a sample: sqrt(p_k) (e_k - q) (x) features, q as in docs/algorithms.md. */
+static void make_factors(fmal_idx n, fmal_idx d, fmal_idx c)
+{
+    array *a = &arrays[EMBEDDINGS];
+
+    shape(a, n, (c - 1) * c * d);
+    a->inner = c * d;
+    for (fmal_idx i = 0; i < n; i++) {
+        const double *p = arrays[PROBS].value + i * c;
+        double last = sqrt(p[c - 1]), share = last / (1 + last);
+        double *v = a->value + i * a->cols;
+
+        for (fmal_idx k = 0; k < c - 1; k++)
+            for (fmal_idx m = 0; m < c; m++)
+                for (fmal_idx j = 0; j < d; j++) {
+                    double q = (1 - share) * p[m] + (m == c - 1 ? share : 0);
+
+                    *v++ = sqrt(p[k]) * ((m == k) - q) *
+                           (float) arrays[FEATURES].value[i * d + j];
+                }
+    }
 }
 
 static void make_labelled(fmal_idx n, fmal_idx labelled)
@@ -317,7 +342,7 @@ static void write_array(fmal_h5 *h, array *a, const char *group, bool compress)
 int main(int argc, char **argv)
 {
     fmal_idx n = 37, d = 5, c = 3, labelled = 4;
-    bool compress = false;
+    bool compress = false, last_layer = false;
     const char *group = "";
     fmal_h5 *h = NULL;
     int at = 1;
@@ -331,6 +356,8 @@ int main(int argc, char **argv)
 
         if (strcmp(argv[at], "--compress") == 0)
             compress = true;
+        else if (strcmp(argv[at], "--last-layer") == 0)
+            last_layer = true;
         else if (at + 1 == argc)
             fail("a value is missing", argv[at]);
         else if (size)
@@ -344,7 +371,10 @@ int main(int argc, char **argv)
     }
     make_samples(n, d, c);
     make_labelled(n, labelled);
-    make_embeddings(n, d);
+    if (last_layer)
+        make_factors(n, d, c);
+    else
+        make_embeddings(n, d);
     for (; at + 1 < argc; at += 2)
         change(argv[at], argv[at + 1]);
     if (at + 1 != argc)

@@ -15,8 +15,8 @@
 #include "fmal/rng.h"
 #include "fmal_test.h"
 
-/** Forms of factors. */
-typedef enum { FULL, TOPC, BINARY, DENSE } form_kind;
+/** Forms of factors; the last two are mixed. */
+typedef enum { FULL, TOPC, BINARY, DENSE, MASKED, UNWEIGHTED } form_kind;
 
 /** What class probabilities look like. */
 typedef enum {
@@ -33,8 +33,9 @@ typedef struct {
     float *h;  /* [n, d] */
     double *p; /* [n, c] */
     form_kind form;
-    int top;  /* of TOPC: classes; of DENSE: rows */
+    int top; /* of TOPC: classes; of DENSE: rows; of mixed forms: columns of the tail */
     float *v; /* of DENSE: [n, top, c d] */
+    float *t; /* of mixed forms: [n, c, top] */
 } samples;
 
 static inline void *zeros_of(fmal_idx count, size_t size)
@@ -97,21 +98,32 @@ static inline samples samples_make(int n, int d, int c, prob_kind kind,
     return s;
 }
 
+static inline bool is_mixed(const samples *s)
+{
+    return s->form == MASKED || s->form == UNWEIGHTED;
+}
+
+static inline float *normal_floats(fmal_idx count, uint32_t seed)
+{
+    float *x = zeros_of(count, sizeof(float));
+
+    for (fmal_idx i = 0; i < count; i++) {
+        fmal_rng r = fmal_rng_stream(seed, FMAL_RNG_INIT, 0, (uint64_t) i);
+
+        x[i] = (float) fmal_rng_normal(&r);
+    }
+    return x;
+}
+
 /** Give samples another form; top as in the struct. */
 static inline void samples_form(samples *s, form_kind form, int top)
 {
-    fmal_idx count = (fmal_idx) s->n * top * s->c * s->d;
-
     s->form = form;
     s->top = top;
-    if (form != DENSE)
-        return;
-    s->v = zeros_of(count, sizeof(float));
-    for (fmal_idx i = 0; i < count; i++) {
-        fmal_rng r = fmal_rng_stream(19, FMAL_RNG_INIT, 0, (uint64_t) i);
-
-        s->v[i] = (float) fmal_rng_normal(&r);
-    }
+    if (form == DENSE)
+        s->v = normal_floats((fmal_idx) s->n * top * s->c * s->d, 19);
+    if (is_mixed(s))
+        s->t = normal_floats((fmal_idx) s->n * s->c * top, 20);
 }
 
 static inline void samples_clear(samples *s)
@@ -119,17 +131,18 @@ static inline void samples_clear(samples *s)
     fmal_free(&s->h);
     fmal_free(&s->p);
     fmal_free(&s->v);
+    fmal_free(&s->t);
 }
 
 /** Columns and rows of their factors. */
 static inline int order_of(const samples *s)
 {
-    return s->form == BINARY ? s->d : s->c * s->d;
+    return s->form == BINARY ? s->d : s->c * s->d + (is_mixed(s) ? s->top : 0);
 }
 
 static inline int rank_of(const samples *s)
 {
-    return s->form == FULL ? s->c - 1 : s->form == BINARY ? 1 : s->top;
+    return s->form == FULL || is_mixed(s) ? s->c - 1 : s->form == BINARY ? 1 : s->top;
 }
 
 /** This rank's share. part is kept by the caller. */
@@ -146,6 +159,11 @@ static inline fmal_factor *factor_of(const fmal_ctx *ctx, const samples *s, int 
     if (s->form == DENSE)
         st = fmal_factor_dense(ctx, part, s->v + part->first * s->top * order_of(s),
                                s->top, order_of(s), &f);
+    else if (is_mixed(s))
+        st = fmal_factor_mixed(ctx, part, s->h + part->first * s->d,
+                               s->p + part->first * s->c,
+                               s->top ? s->t + part->first * s->c * s->top : NULL, s->d,
+                               s->c, s->top, s->form == UNWEIGHTED, &f);
     else if (s->form == FULL)
         st = fmal_factor_kron(ctx, part, s->h + part->first * s->d,
                               s->p + part->first * s->c, s->d, s->c, &f);
@@ -182,6 +200,30 @@ static inline double rest_of(const double *p, int c, int k)
     return rest;
 }
 
+/** Rows of mixed forms: sqrt(p_y), or 1, times (e_y - p) [I (x) h, T]. */
+static inline void mixed_rows(const samples *s, int i, double *v)
+{
+    const double *p = s->p + i * s->c;
+    int order = order_of(s), head = s->c * s->d;
+
+    for (int y = 0; y < s->c; y++)
+        for (int x = 0; x < order; x++) {
+            long double sum = 0;
+
+            for (int k = 0; k < s->c; k++) {
+                double slope = x >= head ? s->t[(i * s->c + k) * s->top + x - head]
+                               : x / s->d == k ? s->h[i * s->d + x % s->d]
+                                               : 0;
+                long double rest = 0; /* 1 - p_y, as the sum of the others */
+
+                for (int m = 0; m < s->c && k == y; m++)
+                    rest += m == y ? 0 : p[m];
+                sum += (k == y ? rest : -(long double) p[k]) * slope;
+            }
+            v[y * order + x] = (double) ((s->form == MASKED ? sqrtl(p[y]) : 1) * sum);
+        }
+}
+
 /** Rows sqrt(q_y) (e_y - p) (x) h of the Kronecker forms, as the papers have them.
     @return how many; v has room for c rows. */
 static inline int rows_by_definition(const samples *s, int i, double *v)
@@ -199,6 +241,10 @@ static inline int rows_by_definition(const samples *s, int i, double *v)
         for (int x = 0; x < s->top * order; x++)
             v[x] = s->v[i * s->top * order + x];
         return s->top;
+    }
+    if (is_mixed(s)) {
+        mixed_rows(s, i, v);
+        return s->c;
     }
     for (int y = 0; y < s->top && s->form == TOPC; y++)
         sum += p[ranked_class(p, s->c, y)];

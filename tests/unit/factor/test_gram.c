@@ -93,6 +93,15 @@ static const struct {
     { "numbers", 29, 3, 4, 4, SMOOTH, DENSE, 2 },
     { "more than a panel of numbers", 11, 100, 3, 4, SMOOTH, DENSE, 3 },
     { "no numbers", 0, 2, 2, 4, SMOOTH, DENSE, 1 },
+    { "head and tail", 37, 5, 4, 4, SMOOTH, MASKED, 7 },
+    { "head and tail, mixed, one block", 37, 3, 4, 256, MIXED, MASKED, 11 },
+    { "two classes and a tail", 23, 1, 2, 4, ZEROS, MASKED, 3 },
+    { "more than a panel of tail", 13, 3, 3, 4, PEAKED, MASKED, 261 },
+    { "fewer samples than ranks, with a tail", 2, 3, 3, 1, SMOOTH, MASKED, 2 },
+    { "no tail", 29, 3, 4, 4, MIXED, MASKED, 0 },
+    { "no sample, with a tail", 0, 3, 4, 4, SMOOTH, MASKED, 2 },
+    { "unweighted", 37, 5, 4, 4, MIXED, UNWEIGHTED, 7 },
+    { "unweighted, two classes", 23, 6, 2, 8, SMOOTH, UNWEIGHTED, 3 },
 };
 
 /* |a - b| relative to the square root of the diagonal elements of b. */

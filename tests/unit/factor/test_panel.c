@@ -27,6 +27,13 @@ static const struct {
     { "right or wrong", 37, 6, 4, 4, MIXED, 1e-13, BINARY, 0 },
     { "numbers", 29, 3, 4, 4, SMOOTH, 1e-13, DENSE, 2 },
     { "more than a panel of numbers", 11, 129, 2, 8, SMOOTH, 1e-13, DENSE, 2 },
+    { "head and tail", 37, 4, 4, 4, SMOOTH, 1e-12, MASKED, 7 },
+    { "head and tail, mixed", 29, 4, 3, 11, MIXED, 1e-8, MASKED, 5 },
+    { "two classes and a tail", 31, 1, 2, 16, SMOOTH, 1e-12, MASKED, 3 },
+    { "more than a panel of tail", 11, 2, 3, 8, SMOOTH, 1e-12, MASKED, 259 },
+    { "fewer samples than ranks, with a tail", 2, 3, 3, 1, SMOOTH, 1e-12, MASKED, 2 },
+    { "no tail", 19, 3, 5, 4, ZEROS, 1e-12, MASKED, 0 },
+    { "unweighted", 29, 3, 4, 4, MIXED, 1e-8, UNWEIGHTED, 6 },
 };
 
 /* ---- Which samples ---- */
@@ -172,11 +179,9 @@ static void invert(long double *m, int n)
     }
 }
 
-/* Take the means over classes out of rows and columns. */
-static void center(long double *m, int n, int classes)
+/* Take the means over classes of d rows out of rows and columns. */
+static void center(long double *m, int n, int classes, int d)
 {
-    int d = n / classes;
-
     for (int turn = 0; turn < 2; turn++)
         for (int i = 0; i < n; i++)
             for (int a = 0; a < d; a++) {
@@ -213,15 +218,16 @@ typedef enum { SUM, INVERSE, SANDWICH, MATRICES } matrix_kind;
 
 static const char *const matrix_names[] = { "a sum", "an inverse", "A F A" };
 
-static long double *matrix_of(matrix_kind kind, const double *rows, int n, int r,
-                              int order, int classes, double lambda)
+static long double *matrix_of(matrix_kind kind, const samples *s, const double *rows,
+                              double lambda)
 {
+    int n = s->n, r = rank_of(s), order = order_of(s);
     long double *m = information_of(rows, n, r, order, lambda);
 
     if (kind != SUM)
         invert(m, order);
-    if (classes > 1)
-        center(m, order, classes);
+    if (s->form != BINARY && s->form != DENSE)
+        center(m, order, s->c, s->d);
     if (kind != SANDWICH)
         return m;
     long double *f = information_of(rows, n, r, order, 0);
@@ -250,9 +256,20 @@ static void row_sizes(const setting *q, fmal_idx i, int k, double *out)
 
     for (int x = 0; x < q->order; x++) {
         double h = fabs(s->h[i * s->d + x % s->d]);
+        int block = x / s->d; /* or beyond, in the tail */
 
         out[x] = fabs(q->rows[(i * q->r + k) * q->order + x]);
-        if (s->form == FULL && (x / s->d == class || class == s->c - 1))
+        if (is_mixed(s)) { /* all that differences to the last class are made of */
+            double root = s->form == MASKED ? sqrt(s->p[i * s->c + k]) : 1;
+
+            for (int m = 0; m < s->c && block >= s->c; m++)
+                out[x] +=
+                    2 * root * fabs(s->t[(i * s->c + m) * s->top + x - s->c * s->d]);
+            if (block == k || block == s->c - 1)
+                out[x] += 2 * root * h;
+            continue;
+        }
+        if (s->form == FULL && (block == class || class == s->c - 1))
             out[x] += 2 * sqrt(p[class]) * h; /* the last is a sum over all others */
         if (s->form == TOPC)
             out[x] += h;
@@ -523,12 +540,10 @@ static void test_passes(fmal_test *t, const samples *s, int block, double lambda
     fmal_factor *f = factor_of(&t->ctx, s, block, &part);
     double *rows = all_rows(f, s->n);
     setting q = { s, block, rank_of(s), order_of(s), rows, NULL, NULL };
-    int classes = fmal_factor_classes(f);
 
     fmal_factor_destroy(&f);
     for (int kind = SUM; kind < MATRICES; kind++) {
-        long double *a =
-            matrix_of((matrix_kind) kind, rows, s->n, q.r, q.order, classes, lambda);
+        long double *a = matrix_of((matrix_kind) kind, s, rows, lambda);
 
         q.a = a;
         q.rounded = zeros((fmal_idx) q.order * q.order);

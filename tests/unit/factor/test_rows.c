@@ -27,6 +27,13 @@ static const struct {
     { "all classes by rank", 23, 3, 4, 4, SMOOTH, 1e-14, TOPC, 4 },
     { "right or wrong", 23, 4, 4, 4, MIXED, 1e-14, BINARY, 0 },
     { "numbers", 23, 3, 4, 4, SMOOTH, 1e-15, DENSE, 3 },
+    { "head and tail", 23, 5, 4, 4, SMOOTH, 1e-14, MASKED, 7 },
+    { "two classes and a tail", 11, 1, 2, 4, ZEROS, 1e-14, MASKED, 2 },
+    { "peaked, with a tail", 23, 3, 5, 4, PEAKED, 1e-9, MASKED, 4 },
+    { "fewer samples than ranks, with a tail", 2, 3, 3, 1, SMOOTH, 1e-14, MASKED, 1 },
+    { "unweighted", 23, 5, 4, 4, ZEROS, 1e-14, UNWEIGHTED, 7 },
+    { "unweighted, sure", 11, 3, 4, 4, ONE_HOT, 1e-14, UNWEIGHTED, 3 },
+    { "unweighted, no tail", 11, 3, 2, 4, MIXED, 1e-9, UNWEIGHTED, 0 },
 };
 
 /* The largest |V^T V - what the definition says| relative to the square root of its

@@ -19,6 +19,11 @@ static const struct {
     { "more rows than columns", 5, 1, 2, 2, SMOOTH, TOPC, 2 },
     { "right or wrong", 7, 71, 4, 4, MIXED, BINARY, 0 },
     { "numbers", 7, 23, 4, 4, SMOOTH, DENSE, 3 },
+    { "head and tail", 7, 21, 4, 4, MIXED, MASKED, 70 },
+    { "more tail than head", 5, 1, 2, 1, SMOOTH, MASKED, 131 },
+    { "one column of tail", 5, 70, 3, 2, SMOOTH, MASKED, 1 },
+    { "no tail", 5, 21, 5, 2, SMOOTH, MASKED, 0 },
+    { "unweighted", 7, 9, 6, 4, MIXED, UNWEIGHTED, 30 },
 };
 
 static const struct {
@@ -112,11 +117,11 @@ static void test_products(fmal_test *t, int row, int rows, int cols)
 
     samples_form(&s, table[row].form, table[row].top);
     fmal_factor *f = factor_of(&t->ctx, &s, table[row].block, &part);
-    int order = (int) fmal_factor_order(f), classes = fmal_factor_classes(f);
+    int order = (int) fmal_factor_order(f);
     double *a = symmetric(order), gaps[2] = { 0 };
     fmal_grid_init(&grid, &t->ctx, rows, cols);
     fmal_dmat *base = spread(&grid, order, a);
-    if (classes > 1 && fmal_dmat_center(base, classes) != FMAL_OK)
+    if (fmal_factor_center(f, base) != FMAL_OK)
         abort();
     fmal_dmat_get(base, 0, 0, order, order, a);
     if (fmal_lowrank_create(base, fmal_factor_leading(f), fmal_factor_rank(f),

@@ -3,6 +3,8 @@ fmal_test(factor rows)
 fmal_test(factor sample)
 fmal_test(factor cut)
 fmal_test(factor panel RANKS 1 2 3)
+fmal_test(factor stream)
+fmal_test(factor mixed)
 
 # The copies of the hot loops are private to the module.
 fmal_test(factor kernels RANKS 1)
