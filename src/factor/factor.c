@@ -29,6 +29,16 @@ fmal_idx fmal_factor_leading(const fmal_factor *f)
     return f->classes > 1 ? f->order / f->classes * (f->classes - 1) : f->order;
 }
 
+bool fmal_factor_streams(const fmal_factor *f)
+{
+    return f->streams;
+}
+
+fmal_status fmal_factor_status(const fmal_factor *f)
+{
+    return f->streams ? fmal_rows_status(&f->rows) : FMAL_OK;
+}
+
 fmal_isa fmal_factor_isa(const fmal_factor *f)
 {
     return f->isa;

@@ -43,9 +43,11 @@ struct fmal_factor {
     fmal_isa isa; /* the lowest of all ranks */
     fmal_idx order;
     int rank;
-    int blocks;  /* of a sample in the Kronecker form, else 0 */
-    int classes; /* blocks over which rows sum to zero, or 1 */
-    void *own;   /* the form's data */
+    int blocks;     /* of a sample in the Kronecker form, else 0 */
+    int classes;    /* blocks over which rows sum to zero, or 1 */
+    bool streams;   /* samples are read from a file */
+    fmal_rows rows; /* of those, if so */
+    void *own;      /* the form's data */
 };
 
 struct fmal_panel {
