@@ -18,6 +18,7 @@
 #include "fmal/isa.h"
 #include "fmal/la.h"
 #include "fmal/par.h"
+#include "fmal/rows.h"
 
 /** Samples of a tile of a single-precision pass: one register of the widest kind. */
 enum { FMAL_STREAM_LANES = 16 };
@@ -70,6 +71,26 @@ fmal_status fmal_factor_kron_of(const fmal_ctx *ctx, const fmal_part *part,
                                 int c, fmal_likelihood likelihood, int top,
                                 fmal_factor **out);
 
+/**
+ * The same with features that may be in a file: then no copy of them is kept, single
+ * rows are read when they are asked for, and passes read block by block. Whatever reads
+ * features fails, if it returns an agreed status, with that of fmal_factor_status;
+ * after the others ask for that.
+ *
+ * @param features  h, rows of d numbers; borrowed
+ */
+fmal_status fmal_factor_kron_rows(const fmal_ctx *ctx, const fmal_part *part,
+                                  fmal_rows features, const double *probs, int d, int c,
+                                  fmal_likelihood likelihood, int top,
+                                  fmal_factor **out);
+
+/** Whether samples are read from a file when they are wanted, so that those that are
+    wanted together should lie together. Not collective. */
+bool fmal_factor_streams(const fmal_factor *f);
+
+/** fmal_rows_status of the samples. Not collective: agree on it. */
+fmal_status fmal_factor_status(const fmal_factor *f);
+
 /** The same with FMAL_LIKELIHOOD_FULL. */
 fmal_status fmal_factor_kron(const fmal_ctx *ctx, const fmal_part *part,
                              const float *features, const double *probs, int d, int c,
@@ -93,10 +114,11 @@ fmal_status fmal_factor_dense(const fmal_ctx *ctx, const fmal_part *part,
  * and for nothing else.
  *
  * Not collective.
- * @param part  of the rank in question; the rest as above
+ * @param part     of the rank in question; the rest as above
+ * @param streams  features are in a file
  */
 fmal_status fmal_factor_kron_outline(const fmal_part *part, int d, int c,
-                                     fmal_likelihood likelihood, int top,
+                                     fmal_likelihood likelihood, int top, bool streams,
                                      fmal_factor **out);
 fmal_status fmal_factor_dense_outline(const fmal_part *part, int r, fmal_idx order,
                                       fmal_factor **out);

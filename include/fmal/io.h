@@ -82,6 +82,10 @@ void fmal_checksum(const void *data, size_t bytes, char hex[33]);
 fmal_status fmal_checksum_rows(const fmal_ctx *ctx, const fmal_part *part,
                                const void *rows, size_t row_bytes, char hex[33]);
 
+/** The last part of that: from checksums of this rank's blocks, [part->block_count]. */
+fmal_status fmal_checksum_blocks(const fmal_ctx *ctx, const fmal_part *part,
+                                 char (*sums)[33], char hex[33]);
+
 /* ---- HDF5 ---- */
 
 /** An open HDF5 file. Opaque. */

@@ -16,6 +16,7 @@
 
 #include "fmal/io.h"
 #include "fmal/par.h"
+#include "fmal/rows.h"
 
 /** What a sample of the pool is. */
 typedef enum fmal_role {
@@ -33,6 +34,7 @@ typedef struct fmal_pool_info {
     bool has_probs; /* /probs, not /logits */
     bool has_labels, has_ids;
     bool spare_embeddings; /* there are embeddings, and features, which count */
+    bool streamed;         /* features stay in the file */
 } fmal_pool_info;
 
 /** A pool, this rank's share. Read-only outside of this module. */
@@ -40,11 +42,12 @@ typedef struct fmal_pool {
     char *path;
     fmal_pool_info info;
     fmal_part part;
-    float *features;   /* [part.count, d]; NULL with embeddings */
-    double *probs;     /* [part.count, c], rows sum to 1; NULL with embeddings */
-    float *embeddings; /* [part.count, rows, columns]: V_i; NULL without */
-    uint8_t *role;     /* [part.count], values of fmal_role */
-    int32_t *labels;   /* [part.count], -1 unknown; NULL without /labels */
+    float *features;      /* [part.count, d]; NULL with embeddings, and if streamed */
+    fmal_rows_file *file; /* of the features, if streamed; else NULL */
+    double *probs;        /* [part.count, c], rows sum to 1; NULL with embeddings */
+    float *embeddings;    /* [part.count, rows, columns]: V_i; NULL without */
+    uint8_t *role;        /* [part.count], values of fmal_role */
+    int32_t *labels;      /* [part.count], -1 unknown; NULL without /labels */
     char
         checksum[33]; /* of features, probabilities and roles; on any number of ranks */
 } fmal_pool;
@@ -70,6 +73,19 @@ fmal_status fmal_pool_look(const char *path, fmal_pool_info *info);
  *         agreed
  */
 fmal_status fmal_pool_open(const fmal_ctx *ctx, const char *path, fmal_pool **out);
+
+/**
+ * The same, but leave the features in the file, from which pool->file reads them when
+ * they are wanted.
+ *
+ * @param phases  as of fmal_rows_open
+ * @return as above, and FMAL_ERR_ARG for embeddings
+ */
+fmal_status fmal_pool_open_streamed(const fmal_ctx *ctx, const char *path,
+                                    fmal_phases *phases, fmal_pool **out);
+
+/** The features of a pool that has any, wherever they are. Not collective. */
+fmal_rows fmal_pool_features(const fmal_pool *pool);
 
 /** Bytes of so many samples of a pool, and while they are read. Not collective. */
 double fmal_pool_bytes(const fmal_pool_info *info, fmal_idx samples);

@@ -42,6 +42,7 @@ typedef struct fmal_select_options {
     bool top;           /* no search: the best first scores, factors not scaled */
     fmal_likelihood likelihood; /* of the factors, for plans */
     int topc;                   /* of FMAL_LIKELIHOOD_TOPC */
+    bool streamed;              /* features stay in their file; for plans */
     int grid_rows, grid_cols;   /* of the matrices' grid; 0: chosen by their order */
     bool double_precision;      /* stream in double precision, not in single */
     bool

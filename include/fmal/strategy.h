@@ -28,8 +28,9 @@ typedef struct fmal_keeper {
 typedef struct fmal_query {
     const fmal_ctx *ctx;
     const fmal_part *part;
-    const float *features; /* [part->count, d] */
-    const double *probs;   /* [part->count, c] */
+    const float *features; /* [part->count, d]; NULL: they are read from `file` */
+    fmal_rows_file *file;
+    const double *probs; /* [part->count, c] */
     const float
         *embeddings;     /* [part->count, rows, columns] in place of both, or NULL */
     const uint8_t *role; /* [part->count], values of fmal_role */

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stddef.h>
+#include <string.h>
 #include <unistd.h>
 
 typedef struct {
@@ -12,7 +13,7 @@ typedef struct {
     selection_options selection;
     job_options job;
     char *pool, *output, *csv;
-    bool force;
+    bool force, stream;
 } select_options;
 
 #define AT(member) offsetof(select_options, member)
@@ -24,6 +25,12 @@ static const fmal_opt table[] = {
       .arg = "FILE",
       .required = true,
       .help = "pool to pick from, HDF5" },
+    { .name = "stream",
+      .type = FMAL_OPT_FLAG,
+      .offset = AT(stream),
+      .help =
+          "leave features in the pool and read them when they are needed: for pools "
+          "larger than memory; --lazy auto is then off" },
     { .name = "selection", .part = selection_table, .offset = AT(selection) },
     { .name = "output",
       .letter = 'o',
@@ -138,6 +145,15 @@ static fmal_status check_needs(const job *j, const fmal_pool_info *info)
                          "--fisher block: %s has /embeddings, which have no class "
                          "blocks; take full or diag",
                          j->o->pool);
+    if (j->o->stream && j->select.fisher != FMAL_FISHER_FULL)
+        return FMAL_FAIL(FMAL_ERR_USAGE,
+                         "--stream: only --fisher full reads features when they are "
+                         "needed; leave one of them out");
+    if (info->rows > 0 && j->o->stream)
+        return FMAL_FAIL(FMAL_ERR_ARG,
+                         "--stream: %s has /embeddings, which are held in memory; only "
+                         "/features can be read when they are needed",
+                         j->o->pool);
     return FMAL_OK;
 }
 
@@ -153,6 +169,7 @@ static fmal_status plan(job *j)
         st = fmal_pool_look(j->o->pool, &info);
     FMAL_TRY(fmal_agree_root(ctx, st));
     fmal_bcast(ctx, &info, sizeof info, 0);
+    info.streamed = j->select.streamed;
     print_pool(j, &info);
     FMAL_TRY(check_needs(j, &info));
     if (!j->strategy->searches)
@@ -194,11 +211,15 @@ static fmal_status open_pool(job *j)
     fmal_status st;
 
     fmal_phase_begin(&j->c->phases, FMAL_PHASE_READ);
-    st = fmal_pool_open(&j->c->ctx, j->o->pool, &j->pool);
+    if (j->o->stream)
+        st = fmal_pool_open_streamed(&j->c->ctx, j->o->pool, &j->c->phases, &j->pool);
+    else
+        st = fmal_pool_open(&j->c->ctx, j->o->pool, &j->pool);
+    double width = st != FMAL_OK ? 0 : j->pool->info.c;
+    if (st == FMAL_OK && !j->o->stream) /* what is streamed is counted as it is read */
+        width += j->pool->info.d;
     fmal_phase_end(&j->c->phases, 0,
-                   st == FMAL_OK ? 4.0 * (double) j->pool->part.count *
-                                       (j->pool->info.d + j->pool->info.c)
-                                 : 0);
+                   st == FMAL_OK ? 4.0 * (double) j->pool->part.count * width : 0);
     return st;
 }
 
@@ -211,6 +232,7 @@ static fmal_status pick(job *j, const fmal_select_state *resume, fmal_batch *bat
         .ctx = &j->c->ctx,
         .part = &pool->part,
         .features = pool->features,
+        .file = pool->file,
         .probs = pool->probs,
         .embeddings = pool->embeddings,
         .role = pool->role,
@@ -306,6 +328,9 @@ static fmal_status run(cli *c, void *given)
 
     FMAL_TRY(check_singleton(&c->ctx));
     FMAL_TRY(selection_map(c->opts, &o->selection, &j.select));
+    j.select.streamed = o->stream;
+    if (o->stream && strcmp(o->selection.lazy, "auto") == 0)
+        j.select.lazy = false; /* in the order of the file it is slower, not faster */
     if (o->job.dry_run) {
         job_begin(c);
         return plan(&j);

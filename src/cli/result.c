@@ -34,13 +34,28 @@ static int width_of(const fmal_pool *pool)
                             : pool->info.d;
 }
 
+/* Features, or embeddings, of the first n picks. Collective. */
+static fmal_status gather_features(const fmal_ctx *ctx, const fmal_pool *pool,
+                                   const fmal_batch *batch, fmal_idx n, float *to)
+{
+    const float *rows = pool->embeddings ? pool->embeddings : pool->features;
+    fmal_status st = FMAL_OK;
+
+    if (!pool->file)
+        return fmal_fetch_rows(ctx, &pool->part, rows,
+                               (size_t) width_of(pool) * sizeof(float), batch->index, n,
+                               to);
+    for (fmal_idx i = 0; i < n && st == FMAL_OK; i++)
+        st = fmal_rows_read(pool->file, batch->index[i], to + i * width_of(pool));
+    return fmal_agree(ctx, st);
+}
+
 /* Rows of the picked samples, to the root. Collective. */
 static fmal_status gather_picks(const fmal_ctx *ctx, const fmal_pool *pool,
                                 const fmal_batch *batch, gathered *g)
 {
-    const float *rows = pool->embeddings ? pool->embeddings : pool->features;
     fmal_idx n = ctx->rank == 0 ? batch->n : 0;
-    size_t d = (size_t) width_of(pool), c = (size_t) pool->info.c;
+    size_t c = (size_t) pool->info.c;
     fmal_status st = FMAL_ALLOC(&g->features, n * width_of(pool));
 
     if (st == FMAL_OK)
@@ -52,8 +67,7 @@ static fmal_status gather_picks(const fmal_ctx *ctx, const fmal_pool *pool,
     if (st == FMAL_OK)
         st = FMAL_ALLOC(&g->predicted, pool->info.c);
     FMAL_TRY(fmal_agree(ctx, st));
-    FMAL_TRY(fmal_fetch_rows(ctx, &pool->part, rows, d * sizeof(float), batch->index, n,
-                             g->features));
+    FMAL_TRY(gather_features(ctx, pool, batch, n, g->features));
     if (pool->probs)
         FMAL_TRY(fmal_fetch_rows(ctx, &pool->part, pool->probs, c * sizeof(double),
                                  batch->index, n, g->probs));

@@ -338,9 +338,16 @@ static fmal_status read_labels(fmal_pool *pool, fmal_h5 *h, const fmal_ctx *ctx)
                              pool->labels);
 }
 
+fmal_rows fmal_pool_features(const fmal_pool *pool)
+{
+    return (
+        fmal_rows){ .all = pool->features, .width = pool->info.d, .file = pool->file };
+}
+
 static fmal_status sum_pool(fmal_pool *pool, const fmal_ctx *ctx)
 {
     const fmal_part *part = &pool->part;
+    fmal_rows features = fmal_pool_features(pool);
     char sums[3][33];
 
     if (pool->embeddings)
@@ -349,8 +356,7 @@ static fmal_status sum_pool(fmal_pool *pool, const fmal_ctx *ctx)
                                         (size_t) pool->info.columns,
                                     sums[0]));
     else
-        FMAL_TRY(fmal_checksum_rows(ctx, part, pool->features,
-                                    sizeof(float) * (size_t) pool->info.d, sums[0]));
+        FMAL_TRY(fmal_rows_checksum(ctx, part, &features, sums[0]));
     FMAL_TRY(fmal_checksum_rows(ctx, part, pool->probs,
                                 sizeof(double) * (size_t) pool->info.c, sums[1]));
     FMAL_TRY(fmal_checksum_rows(ctx, part, pool->role, 1, sums[2]));
@@ -358,17 +364,44 @@ static fmal_status sum_pool(fmal_pool *pool, const fmal_ctx *ctx)
     return FMAL_OK;
 }
 
-fmal_status fmal_pool_open(const fmal_ctx *ctx, const char *path, fmal_pool **out)
+/* Everything that is held in memory. */
+static fmal_status read_pool(fmal_pool *pool, const fmal_ctx *ctx)
+{
+    const fmal_pool_info *info = &pool->info;
+    fmal_h5 *h = NULL;
+
+    FMAL_TRY(fmal_h5_open_all(ctx, pool->path, &h));
+    fmal_status st = info->rows > 0 ? read_embeddings(pool, h, ctx) : FMAL_OK;
+    if (st == FMAL_OK && info->rows == 0 && !info->streamed)
+        st = read_features(pool, h, ctx);
+    if (st == FMAL_OK && info->rows == 0)
+        st = read_probs(pool, h, ctx);
+    if (st == FMAL_OK)
+        st = read_roles(pool, h, ctx, "/labelled", info->labelled, FMAL_LABELLED);
+    if (st == FMAL_OK)
+        st = read_roles(pool, h, ctx, "/exclude", info->excluded, FMAL_EXCLUDED);
+    if (st == FMAL_OK)
+        st = read_labels(pool, h, ctx);
+    fmal_h5_close(&h);
+    return st;
+}
+
+static fmal_status pool_open(const fmal_ctx *ctx, const char *path, bool streamed,
+                             fmal_phases *phases, fmal_pool **out)
 {
     fmal_pool *pool = NULL;
     fmal_pool_info info = { 0 };
-    fmal_h5 *h = NULL;
     fmal_status st = FMAL_OK;
 
     if (ctx->rank == 0)
         st = fmal_pool_look(path, &info);
+    if (ctx->rank == 0 && st == FMAL_OK && streamed && info.rows > 0)
+        st = FMAL_FAIL(FMAL_ERR_ARG,
+                       "%s: has /embeddings; only /features can be left in the file",
+                       path);
     FMAL_TRY(fmal_agree_root(ctx, st));
     fmal_bcast(ctx, &info, sizeof info, 0);
+    info.streamed = streamed;
 
     st = FMAL_ALLOC(&pool, 1);
     if (st == FMAL_OK) {
@@ -378,27 +411,28 @@ fmal_status fmal_pool_open(const fmal_ctx *ctx, const char *path, fmal_pool **ou
         st = pool->path ? FMAL_ALLOC(&pool->role, pool->part.count) : FMAL_ERR_NOMEM;
     }
     if ((st = fmal_agree(ctx, st)) == FMAL_OK)
-        st = fmal_h5_open_all(ctx, path, &h);
-    if (st == FMAL_OK && info.rows > 0)
-        st = read_embeddings(pool, h, ctx);
-    if (st == FMAL_OK && info.rows == 0)
-        st = read_features(pool, h, ctx);
-    if (st == FMAL_OK && info.rows == 0)
-        st = read_probs(pool, h, ctx);
-    if (st == FMAL_OK)
-        st = read_roles(pool, h, ctx, "/labelled", info.labelled, FMAL_LABELLED);
-    if (st == FMAL_OK)
-        st = read_roles(pool, h, ctx, "/exclude", info.excluded, FMAL_EXCLUDED);
-    if (st == FMAL_OK)
-        st = read_labels(pool, h, ctx);
+        st = read_pool(pool, ctx);
+    if (st == FMAL_OK && streamed)
+        st = fmal_agree(
+            ctx, fmal_rows_open(path, "/features", &pool->part, phases, &pool->file));
     if (st == FMAL_OK)
         st = sum_pool(pool, ctx);
-    fmal_h5_close(&h);
     if (st != FMAL_OK)
         fmal_pool_close(&pool);
     else
         *out = pool;
     return st;
+}
+
+fmal_status fmal_pool_open(const fmal_ctx *ctx, const char *path, fmal_pool **out)
+{
+    return pool_open(ctx, path, false, NULL, out);
+}
+
+fmal_status fmal_pool_open_streamed(const fmal_ctx *ctx, const char *path,
+                                    fmal_phases *phases, fmal_pool **out)
+{
+    return pool_open(ctx, path, true, phases, out);
 }
 
 double fmal_pool_bytes(const fmal_pool_info *info, fmal_idx samples)
@@ -408,8 +442,9 @@ double fmal_pool_bytes(const fmal_pool_info *info, fmal_idx samples)
     if (info->rows > 0)
         each += (double) info->rows * (double) info->columns * sizeof(float);
     else
-        each += info->d * sizeof(float) + info->c * sizeof(double);
-    return (double) samples * each;
+        each +=
+            (info->streamed ? 0 : info->d * sizeof(float)) + info->c * sizeof(double);
+    return (double) samples * each + (info->streamed ? fmal_rows_bytes(info->d) : 0);
 }
 
 /* Logits beside probabilities. */
@@ -427,6 +462,7 @@ void fmal_pool_close(fmal_pool **pool)
         return;
     fmal_free(&(*pool)->path);
     fmal_free(&(*pool)->features);
+    fmal_rows_close(&(*pool)->file);
     fmal_free(&(*pool)->probs);
     fmal_free(&(*pool)->embeddings);
     fmal_free(&(*pool)->role);

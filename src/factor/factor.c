@@ -34,6 +34,16 @@ fmal_status fmal_factor_center(const fmal_factor *f, fmal_dmat *a)
     return f->center > 1 ? fmal_dmat_center(a, f->center, f->block) : FMAL_OK;
 }
 
+bool fmal_factor_streams(const fmal_factor *f)
+{
+    return f->streams;
+}
+
+fmal_status fmal_factor_status(const fmal_factor *f)
+{
+    return f->streams ? fmal_rows_status(&f->rows) : FMAL_OK;
+}
+
 fmal_isa fmal_factor_isa(const fmal_factor *f)
 {
     return f->isa;

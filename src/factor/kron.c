@@ -44,8 +44,10 @@ static void fetch_sample(const fmal_factor *f, fmal_idx index_g)
     if (f->ctx.rank == owner) {
         fmal_idx il = index_g - f->part.first;
 
+        const float *row = fmal_rows_at(&own->h, il);
+
         for (int a = 0; a < d; a++)
-            h[a] = own->h[il * d + a];
+            h[a] = row[a];
         memcpy(p, own->p + il * c, sizeof(double) * (size_t) c);
     }
     fmal_bcast(&f->ctx, own->sample, sizeof(double) * (size_t) (d + c), owner);
@@ -184,7 +186,8 @@ int fmal_kron_gather_block(fmal_panel *panel, fmal_idx b)
         const float *h[FMAL_LANES];
 
         for (int lane = 0; lane < FMAL_LANES; lane++)
-            h[lane] = own->h + (local[i + lane] < 0 ? 0 : local[i + lane]) * d;
+            h[lane] =
+                local[i + lane] < 0 ? NULL : fmal_rows_at(&own->h, local[i + lane]);
         for (int a = 0; a < d; a++)
             for (int lane = 0; lane < FMAL_LANES; lane++)
                 data->ht[(size_t) a * (size_t) m + (size_t) (i + lane)] =
@@ -351,6 +354,8 @@ static fmal_status kron_create(const fmal_ctx *ctx, const fmal_part *part,
     FMAL_TRY(kron_outline(part, given, &f));
     kron *own = f->own;
     f->ctx = *ctx;
+    f->rows = own->h;
+    f->streams = own->h.file != NULL;
     fmal_status st = FMAL_ALLOC(&own->sample, own->d + own->c);
     if (st == FMAL_OK)
         st = FMAL_ALLOC(&own->root, own->c);
@@ -386,18 +391,20 @@ static kron sizes_of(int d, int c, fmal_likelihood likelihood, int top)
 }
 
 fmal_status fmal_factor_kron_outline(const fmal_part *part, int d, int c,
-                                     fmal_likelihood likelihood, int top,
+                                     fmal_likelihood likelihood, int top, bool streams,
                                      fmal_factor **out)
 {
     kron given = sizes_of(d, c, likelihood, top);
 
-    return kron_outline(part, &given, out);
+    FMAL_TRY(kron_outline(part, &given, out));
+    (*out)->streams = streams;
+    return FMAL_OK;
 }
 
-fmal_status fmal_factor_kron_of(const fmal_ctx *ctx, const fmal_part *part,
-                                const float *features, const double *probs, int d,
-                                int c, fmal_likelihood likelihood, int top,
-                                fmal_factor **out)
+fmal_status fmal_factor_kron_rows(const fmal_ctx *ctx, const fmal_part *part,
+                                  fmal_rows features, const double *probs, int d, int c,
+                                  fmal_likelihood likelihood, int top,
+                                  fmal_factor **out)
 {
     kron given = sizes_of(d, c, likelihood, top);
     fmal_factor *f = NULL;
@@ -414,6 +421,16 @@ fmal_status fmal_factor_kron_of(const fmal_ctx *ctx, const fmal_part *part,
     f->isa = (fmal_isa) -isa;
     *out = f;
     return FMAL_OK;
+}
+
+fmal_status fmal_factor_kron_of(const fmal_ctx *ctx, const fmal_part *part,
+                                const float *features, const double *probs, int d,
+                                int c, fmal_likelihood likelihood, int top,
+                                fmal_factor **out)
+{
+    fmal_rows rows = { .all = features, .width = d };
+
+    return fmal_factor_kron_rows(ctx, part, rows, probs, d, c, likelihood, top, out);
 }
 
 fmal_status fmal_factor_kron(const fmal_ctx *ctx, const fmal_part *part,

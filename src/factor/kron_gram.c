@@ -161,11 +161,13 @@ static int gather(gram_job *job, fmal_idx b)
     /* Some samples at a time: writes are then whole cache lines. */
     for (int i = 0; i < m; i += FMAL_LANES) {
         int lanes = m - i < FMAL_LANES ? m - i : FMAL_LANES;
+        const float *h[FMAL_LANES];
 
+        for (int lane = 0; lane < lanes; lane++)
+            h[lane] = fmal_rows_at(&job->own->h, job->taken[i + lane]);
         for (int a = 0; a < d; a++)
             for (int lane = 0; lane < lanes; lane++)
-                job->ht[(size_t) a * (size_t) m + (size_t) (i + lane)] =
-                    job->own->h[job->taken[i + lane] * d + a];
+                job->ht[(size_t) a * (size_t) m + (size_t) (i + lane)] = h[lane][a];
     }
     return m;
 }
@@ -187,7 +189,7 @@ static void gather_weights(gram_job *job, int m)
 
 static void add_bounds(gram_job *job, fmal_idx i)
 {
-    const float *h = job->own->h + i * job->own->d;
+    const float *h = fmal_rows_at(&job->own->h, i);
     double *to = job->bound;
 
     fmal_kron_diagonal(job->own, job->own->p + i * job->own->c, job->diagonal);
@@ -394,7 +396,8 @@ static fmal_status run(gram_job *job, double *flops)
         put_slab(job, count);
     }
     job_clear(job);
-    return st;
+    return f->streams ? fmal_agree(&f->ctx, st == FMAL_OK ? fmal_factor_status(f) : st)
+                      : st;
 }
 
 fmal_status fmal_kron_gram(const fmal_factor *f, const uint8_t *take, double weight,
@@ -422,7 +425,7 @@ fmal_status fmal_kron_gram_blocks(const fmal_factor *f, const uint8_t *take,
 void fmal_kron_cut(const fmal_factor *f, fmal_fisher fisher, fmal_idx il, double *cut)
 {
     const kron *own = f->own;
-    const float *h = own->h + il * own->d;
+    const float *h = fmal_rows_at(&own->h, il);
     double *x = cut + own->blocks;
 
     fmal_kron_diagonal(own, own->p + il * own->c, cut);

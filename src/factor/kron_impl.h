@@ -14,7 +14,7 @@
  * computed.
  */
 typedef struct kron {
-    const float *h;  /* [n_l, d], borrowed */
+    fmal_rows h;     /* [n_l, d], borrowed */
     const double *p; /* [n_l, c], borrowed */
     fmal_likelihood likelihood;
     int d, c;

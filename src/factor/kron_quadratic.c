@@ -339,5 +339,8 @@ fmal_status fmal_kron_quadratic(fmal_panel *panel, int n, const fmal_dmat *const
     if (flops)
         *flops += 2.0 * (double) pairs * (double) all * n * (double) panel->groups *
                   FMAL_LANES;
+    if (panel->factor->streams)
+        st = fmal_agree(&panel->factor->ctx,
+                        st == FMAL_OK ? fmal_factor_status(panel->factor) : st);
     return st;
 }

@@ -5,32 +5,31 @@
 
 #include <string.h>
 
+/* Features that are in a file are packed when a pass comes to them, a few tiles at a
+   time. */
 typedef struct {
     fmal_columns columns;
-    float *h;     /* [tiles, d, LANES] */
-    float *root;  /* [tiles, r, LANES] */
-    float *shift; /* [tiles, used, LANES] */
-    int *pick;    /* [tiles, r, LANES], of topc; NULL where row k picks class k but */
-    int *swap;    /* [tiles, LANES]: for this row, which picks the last; -1: none */
-    float *y;     /* four times [rows of a chunk and a panel more, LANES] */
+    fmal_idx first, held; /* tiles that are packed: all, or those at hand */
+    float *h;             /* [tiles, d, LANES] */
+    float *root;          /* [tiles, r, LANES] */
+    float *shift;         /* [tiles, used, LANES] */
+    int *pick; /* [tiles, r, LANES], of topc; NULL where row k picks class k but */
+    int *swap; /* [tiles, LANES]: for this row, which picks the last; -1: none */
+    float *y;  /* four times [rows of a chunk and a panel more, LANES] */
     size_t y_stride;
 } stream_data;
 
-void fmal_kron_stream_put(fmal_stream *s, fmal_idx slot)
+/* To tile `tile` of those that are packed. */
+static void pack_sample(fmal_stream *s, fmal_idx il, fmal_idx tile, fmal_idx lane)
 {
     kron *own = s->factor->own;
     stream_data *data = s->own;
     int d = own->d, r = s->factor->rank, used = own->used;
-    fmal_idx tile = slot / LANES, lane = slot % LANES, il = s->local[slot];
+    const float *row = fmal_rows_at(&own->h, il);
     float *h = data->h + tile * d * LANES + lane;
 
-    if (il < 0) { /* padding: its results are not looked at */
-        for (int a = 0; a < d; a++)
-            h[a * LANES] = 0;
-        return;
-    }
     for (int a = 0; a < d; a++)
-        h[a * LANES] = own->h[il * d + a];
+        h[a * LANES] = row[a];
     fmal_kron_rows(own, own->p + il * own->c);
     for (int k = 0; k < r; k++) {
         fmal_idx at = (tile * r + k) * LANES + lane;
@@ -42,13 +41,55 @@ void fmal_kron_stream_put(fmal_stream *s, fmal_idx slot)
     for (int m = 0; m < used; m++)
         data->shift[(tile * used + m) * LANES + lane] = (float) fmal_kron_shift(own, m);
     if (data->swap)
-        data->swap[slot] = fmal_kron_swap(own);
+        data->swap[tile * LANES + lane] = fmal_kron_swap(own);
+}
+
+/* Where all tiles are packed. What is in padding counts for nothing. */
+void fmal_kron_stream_put(fmal_stream *s, fmal_idx slot)
+{
+    if (s->local[slot] >= 0)
+        pack_sample(s, s->local[slot], slot / LANES, slot % LANES);
+}
+
+/* Pack tiles [first, first + count); what was there before is lost. */
+static void pack_tiles(fmal_stream *s, fmal_idx first, fmal_idx count)
+{
+    const kron *own = s->factor->own;
+    stream_data *data = s->own;
+    size_t r = (size_t) s->factor->rank * LANES, used = (size_t) own->used * LANES;
+
+    if (first == data->first && count <= data->held)
+        return;
+    for (fmal_idx tile = 0; tile < count; tile++)
+        for (fmal_idx lane = 0; lane < LANES; lane++) {
+            fmal_idx il = s->local[(first + tile) * LANES + lane];
+
+            if (il >= 0)
+                pack_sample(s, il, tile, lane);
+        }
+    /* Padding, in the last tile alone: without rows nothing else counts. */
+    for (fmal_idx lane = 0; lane < LANES && count > 0; lane++)
+        if (s->local[(first + count - 1) * LANES + lane] < 0) {
+            for (size_t k = 0; k < r; k += LANES)
+                data->root[(size_t) (count - 1) * r + k + (size_t) lane] = 0;
+            for (size_t k = 0; k < used; k += LANES)
+                data->shift[(size_t) (count - 1) * used + k + (size_t) lane] = 0;
+        }
+    data->first = first;
+    data->held = count;
+}
+
+/* Tiles that there is room for. */
+static fmal_idx tiles_held(const fmal_factor *f, fmal_idx tiles)
+{
+    return f->streams && tiles > FMAL_STREAM_TOGETHER ? FMAL_STREAM_TOGETHER : tiles;
 }
 
 fmal_status fmal_kron_stream_open(fmal_stream *s)
 {
     const kron *own = s->factor->own;
     fmal_idx d = own->d, r = s->factor->rank, used = own->used;
+    fmal_idx held = tiles_held(s->factor, s->tiles);
     int rows = (int) (2 * r * used);
     stream_data *data = NULL;
 
@@ -56,18 +97,18 @@ fmal_status fmal_kron_stream_open(fmal_stream *s)
     s->own = data;
     FMAL_TRY(fmal_columns_create(s, rows, own->used, own->d, &data->columns));
     s->flops = 2.0 * rows * own->d * LANES;
-    FMAL_TRY(FMAL_ALLOC(&data->h, s->tiles * d * LANES));
-    FMAL_TRY(FMAL_ALLOC(&data->root, s->tiles * r * LANES));
-    FMAL_TRY(FMAL_ALLOC(&data->shift, s->tiles * used * LANES));
+    FMAL_TRY(FMAL_ALLOC(&data->h, held * d * LANES));
+    FMAL_TRY(FMAL_ALLOC(&data->root, held * r * LANES));
+    FMAL_TRY(FMAL_ALLOC(&data->shift, held * used * LANES));
     if (own->likelihood == FMAL_LIKELIHOOD_TOPC)
-        FMAL_TRY(FMAL_ALLOC(&data->pick, s->tiles * r * LANES));
+        FMAL_TRY(FMAL_ALLOC(&data->pick, held * r * LANES));
     else
-        FMAL_TRY(FMAL_ALLOC(&data->swap, s->tiles * LANES));
+        FMAL_TRY(FMAL_ALLOC(&data->swap, held * LANES));
     data->y_stride = (size_t) (data->columns.chunk + FMAL_PANEL_ROWS) * LANES;
     FMAL_TRY(FMAL_ALLOC(&data->y, 4 * (fmal_idx) data->y_stride));
-    for (fmal_idx slot = 0; slot < s->tiles * LANES; slot++)
-        if (s->local[slot] >= 0)
-            fmal_kron_stream_put(s, slot);
+    data->first = -1;
+    if (!s->factor->streams)
+        pack_tiles(s, 0, s->tiles);
     return FMAL_OK;
 }
 
@@ -76,8 +117,9 @@ double fmal_kron_stream_bytes(const fmal_factor *f, double slots, bool one_step)
     const kron *own = f->own;
     int rows = 2 * f->rank * own->used;
     double pick = own->likelihood == FMAL_LIKELIHOOD_TOPC ? f->rank : 0;
+    double held = (double) tiles_held(f, (fmal_idx) slots / LANES) * LANES;
 
-    return slots * 4 * (own->d + f->rank + own->used + pick) +
+    return held * 4 * (own->d + f->rank + own->used + pick) +
            fmal_columns_bytes(rows, own->used, own->d, one_step) +
            4 * fmal_columns_y_bytes(rows, own->used, own->d);
 }
@@ -178,9 +220,12 @@ int fmal_kron_stream_apply(fmal_stream *s, int first, int last, fmal_idx tile,
     stream_data *data = s->own;
     const fmal_columns *c = &data->columns;
     int r = s->factor->rank, steps = fmal_columns_together(c, first, last);
+    fmal_idx at = s->factor->streams ? 0 : tile; /* of the tiles that are packed */
     size_t per_tile = (size_t) steps * 2 * (size_t) (r * r) * LANES;
-    int begin =
-        c->rows == 2 && steps == 1 ? apply_pairs(s, first, tile, n_tiles, pq) : 0;
+
+    if (s->factor->streams)
+        pack_tiles(s, tile, n_tiles);
+    int begin = c->rows == 2 && steps == 1 ? apply_pairs(s, first, at, n_tiles, pq) : 0;
 
     for (int chunk = 0; chunk < c->chunks; chunk++) {
         int cols = fmal_columns_chunk_rows(c, chunk) / own->used;
@@ -188,8 +233,8 @@ int fmal_kron_stream_apply(fmal_stream *s, int first, int last, fmal_idx tile,
 
         for (int t = begin; t < n_tiles; t++) {
             fmal_columns_multiply(c, s->kernel, first, steps, chunk,
-                                  data->h + (tile + t) * own->d * LANES, data->y);
-            project(s, tile + t, steps * cols, data->y,
+                                  data->h + (at + t) * own->d * LANES, data->y);
+            project(s, at + t, steps * cols, data->y,
                     pq + (size_t) t * per_tile + before);
         }
     }

@@ -30,7 +30,7 @@ size_t fmal_h5_type_bytes(fmal_type type)
     return bytes[type];
 }
 
-static fmal_status failed(const fmal_h5 *h, const char *what, const char *name)
+fmal_status fmal_h5_failed(const fmal_h5 *h, const char *what, const char *name)
 {
     return FMAL_FAIL(FMAL_ERR_IO, "%s: cannot %s %s (%s)", h->path, what, name,
                      fmal_h5_reason());
@@ -93,109 +93,7 @@ void fmal_h5_info_of(fmal_h5 *h, const char *name, fmal_h5_info *info)
     H5Dclose(set);
 }
 
-/* ---- Rows ---- */
-
-typedef struct {
-    hid_t set, space, type;
-    hsize_t dims[H5S_MAX_RANK];
-    int ndims;
-    size_t row_bytes;
-} row_job;
-
-static fmal_status job_open(fmal_h5 *h, const char *name, fmal_type type, row_job *job)
-{
-    job->set = H5Dopen2(h->file, name, H5P_DEFAULT);
-    if (job->set < 0)
-        return failed(h, "open", name);
-    job->space = H5Dget_space(job->set);
-    job->ndims = H5Sget_simple_extent_dims(job->space, job->dims, NULL);
-    job->type = fmal_h5_memory_type(type);
-    job->row_bytes = fmal_h5_type_bytes(type);
-    for (int i = 1; i < job->ndims; i++)
-        job->row_bytes *= job->dims[i];
-    return FMAL_OK;
-}
-
-static void job_close(row_job *job)
-{
-    H5Sclose(job->space);
-    H5Dclose(job->set);
-}
-
-/* Select `count` rows from `first` in the file; returns the matching memory space. */
-static hid_t select_rows(row_job *job, fmal_idx first, fmal_idx count)
-{
-    hsize_t start[H5S_MAX_RANK] = { 0 }, extent[H5S_MAX_RANK];
-
-    memcpy(extent, job->dims, sizeof extent);
-    start[0] = (hsize_t) first;
-    extent[0] = (hsize_t) count;
-    hid_t memory = H5Screate_simple(job->ndims, extent, NULL);
-    if (count > 0) {
-        H5Sselect_hyperslab(job->space, H5S_SELECT_SET, start, NULL, extent, NULL);
-    } else {
-        H5Sselect_none(job->space);
-        H5Sselect_none(memory);
-    }
-    return memory;
-}
-
-/* Whether chunks are what HDF5 itself writes: no larger than the array, and of one size
- * where no filter changes it. 1.10 believes a damaged header that says otherwise, and
- * reads past the end of what it loaded. */
-static bool chunks_fit(const row_job *job)
-{
-    hsize_t chunk[H5S_MAX_RANK], most[H5S_MAX_RANK];
-    hid_t list = H5Dget_create_plist(job->set), type = H5Dget_type(job->set);
-    hsize_t bytes = H5Tget_size(type);
-    bool fit = true;
-
-    if (H5Pget_layout(list) == H5D_CHUNKED) {
-        int ndims = H5Pget_chunk(list, H5S_MAX_RANK, chunk);
-
-        H5Sget_simple_extent_dims(job->space, NULL, most);
-        for (int i = 0; i < ndims; i++) {
-            fit = fit && i < job->ndims && chunk[i] <= most[i]; /* or unlimited */
-            bytes *= chunk[i];
-        }
-        if (H5Pget_nfilters(list) == 0)
-            fit = fit && bytes > 0 && H5Dget_storage_size(job->set) % bytes == 0;
-    }
-    H5Tclose(type);
-    H5Pclose(list);
-    return fit;
-}
-
-fmal_status fmal_h5_read_rows(fmal_h5 *h, const char *name, fmal_type type,
-                              fmal_idx first, fmal_idx count, void *out)
-{
-    enum { PIECE_BYTES = 256 << 20 };
-    row_job job;
-    fmal_status st = FMAL_OK;
-
-    FMAL_TRY(job_open(h, name, type, &job)); /* same verdict everywhere: metadata */
-    if (!chunks_fit(&job))
-        st =
-            FMAL_FAIL(FMAL_ERR_IO,
-                      "%s: cannot read %s: its chunks are of a wrong size; the file is "
-                      "damaged",
-                      h->path, name);
-    fmal_idx piece = (fmal_idx) (PIECE_BYTES / (job.row_bytes + 1)) + 1;
-    for (fmal_idx at = 0; at < count && st == FMAL_OK; at += piece) {
-        hid_t memory =
-            select_rows(&job, first + at, count - at < piece ? count - at : piece);
-
-        /* Each rank by itself: their rows are apart, so there is nothing to merge, and
-           where one rank meets a damaged chunk, a collective read would leave the
-           others waiting for it. */
-        if (H5Dread(job.set, job.type, memory, job.space, H5P_DEFAULT,
-                    (char *) out + (size_t) at * job.row_bytes) < 0)
-            st = failed(h, "read", name);
-        H5Sclose(memory);
-    }
-    job_close(&job);
-    return h->parallel ? fmal_agree(&h->ctx, st) : st;
-}
+/* ---- Whole datasets ---- */
 
 fmal_status fmal_h5_read(fmal_h5 *h, const char *name, fmal_type type, void *out)
 {
@@ -203,9 +101,9 @@ fmal_status fmal_h5_read(fmal_h5 *h, const char *name, fmal_type type, void *out
     fmal_status st = FMAL_OK;
 
     if (set < 0)
-        return failed(h, "open", name);
+        return fmal_h5_failed(h, "open", name);
     if (H5Dread(set, fmal_h5_memory_type(type), H5S_ALL, H5S_ALL, H5P_DEFAULT, out) < 0)
-        st = failed(h, "read", name);
+        st = fmal_h5_failed(h, "read", name);
     H5Dclose(set);
     return st;
 }
@@ -225,7 +123,7 @@ static fmal_status read_string(fmal_h5 *h, const char *name, hid_t set, hid_t me
         char *held = NULL;
 
         if (H5Dread(set, type, memory, space, H5P_DEFAULT, &held) < 0)
-            st = failed(h, "read", name);
+            st = fmal_h5_failed(h, "read", name);
         else if (!(copy = fmal_strdup(held ? held : "")))
             st = FMAL_ERR_NOMEM;
         H5free_memory(held);
@@ -233,7 +131,7 @@ static fmal_status read_string(fmal_h5 *h, const char *name, hid_t set, hid_t me
         st = fmal_alloc(&copy, (fmal_idx) size + 1, 1);
         if (st == FMAL_OK && H5Dread(set, type, memory, space, H5P_DEFAULT, copy) < 0) {
             fmal_free(&copy);
-            st = failed(h, "read", name);
+            st = fmal_h5_failed(h, "read", name);
         }
     }
     H5Tclose(type);
@@ -275,7 +173,7 @@ fmal_status fmal_h5_read_text_at(fmal_h5 *h, const char *name, fmal_idx at, char
         st = read_string(h, name, set, memory, space, text);
     } else if (H5Dread(set, H5T_NATIVE_INT64, memory, space, H5P_DEFAULT, &number) <
                0) {
-        st = failed(h, "read", name);
+        st = fmal_h5_failed(h, "read", name);
     } else {
         snprintf(decimal, sizeof decimal, "%" PRId64, number);
         *text = fmal_strdup(decimal);
@@ -342,7 +240,7 @@ static fmal_status label(fmal_h5 *h, const fmal_h5_spec *spec, hid_t set)
 {
     for (int i = 0; i < spec->ndims; i++)
         if (spec->label[i] && H5DSset_label(set, (unsigned) i, spec->label[i]) < 0)
-            return failed(h, "label", spec->name);
+            return fmal_h5_failed(h, "label", spec->name);
     if (spec->long_name)
         FMAL_TRY(fmal_h5_attr_text(h, spec->name, "long_name", spec->long_name));
     if (spec->units)
@@ -362,7 +260,7 @@ static fmal_status create(fmal_h5 *h, const fmal_h5_spec *spec, hid_t type)
         spec->ndims ? H5Screate_simple(spec->ndims, dims, NULL) : H5Screate(H5S_SCALAR);
     H5Pset_create_intermediate_group(links, 1);
     hid_t set = H5Dcreate2(h->file, spec->name, type, space, links, list, H5P_DEFAULT);
-    st = set < 0 ? failed(h, "create", spec->name) : label(h, spec, set);
+    st = set < 0 ? fmal_h5_failed(h, "create", spec->name) : label(h, spec, set);
     if (set >= 0)
         H5Dclose(set);
     H5Sclose(space);
@@ -399,9 +297,9 @@ static fmal_status fill(fmal_h5 *h, const fmal_h5_spec *spec, hid_t type,
         return FMAL_OK;
     hid_t set = H5Dopen2(h->file, spec->name, H5P_DEFAULT);
     if (set < 0)
-        return failed(h, "open", spec->name);
+        return fmal_h5_failed(h, "open", spec->name);
     if (H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
-        st = failed(h, "write", spec->name);
+        st = fmal_h5_failed(h, "write", spec->name);
     H5Dclose(set);
     return st;
 }
@@ -437,21 +335,6 @@ fmal_status fmal_h5_write(fmal_h5 *h, const fmal_h5_spec *spec, const void *data
         return write_strings(h, spec, data);
     FMAL_TRY(fmal_h5_create_rows(h, spec));
     return fill(h, spec, fmal_h5_memory_type(spec->type), data);
-}
-
-fmal_status fmal_h5_write_rows(fmal_h5 *h, const char *name, fmal_type type,
-                               fmal_idx first, fmal_idx count, const void *data)
-{
-    row_job job;
-    fmal_status st = FMAL_OK;
-
-    FMAL_TRY(job_open(h, name, type, &job));
-    hid_t memory = select_rows(&job, first, count);
-    if (H5Dwrite(job.set, job.type, memory, job.space, H5P_DEFAULT, data) < 0)
-        st = failed(h, "write", name);
-    H5Sclose(memory);
-    job_close(&job);
-    return st == FMAL_OK ? fmal_h5_streamed(h) : st;
 }
 
 fmal_status fmal_h5_write_text(fmal_h5 *h, const char *name, const char *text,

@@ -235,15 +235,19 @@ fmal_status fmal_select_plan_make(const fmal_select_options *o, fmal_idx n,
                                   fmal_idx labelled, fmal_idx excluded, int d, int c,
                                   int ranks, fmal_select_plan *plan)
 {
-    fmal_pool_info info = {
-        .n = n, .labelled = labelled, .excluded = excluded, .d = d, .c = c
-    };
+    fmal_pool_info info = { .n = n,
+                            .labelled = labelled,
+                            .excluded = excluded,
+                            .d = d,
+                            .c = c,
+                            .streamed = o->streamed };
     fmal_part part = largest_part(n, ranks);
     fmal_factor *f = NULL;
 
     if (o->likelihood == FMAL_LIKELIHOOD_TOPC && o->topc > c)
         return FMAL_FAIL(FMAL_ERR_ARG, "--topc %d: there are %d classes", o->topc, c);
-    FMAL_TRY(fmal_factor_kron_outline(&part, d, c, o->likelihood, o->topc, &f));
+    FMAL_TRY(
+        fmal_factor_kron_outline(&part, d, c, o->likelihood, o->topc, o->streamed, &f));
     fmal_status st = plan_sizes(o, &info, f, &part, ranks, plan);
     fmal_factor_destroy(&f);
     return st;

@@ -71,6 +71,7 @@ fmal_status fmal_scan_create(const fmal_problem *problem, const fmal_idx *sample
     scan->scale = scale;
     scan->lazy = lazy;
     scan->slack = slack;
+    scan->sorts = lazy && !fmal_factor_streams(f); /* else one by one from the file */
     scan->tile = fmal_tile_for(fmal_factor_isa(f));
     fmal_status st = fmal_stream_create(f, samples, n, scale, !lazy, &scan->stream);
     if (st == FMAL_OK) {
@@ -195,7 +196,8 @@ double fmal_scan_refresh_bytes(const fmal_factor *f, fmal_idx n, bool lazy)
              batch = n < most ? n : most;
     double forms = fmal_panel_bytes(f, batch, 0) + 8.0 * r * (r + 1) * (double) batch +
                    fmal_panel_quadratic_bytes(f, batch, 2);
-    double sort = lazy ? (double) n * (16 + 2.0 * r * (r + 1)) : 0;
+    double sort =
+        lazy && !fmal_factor_streams(f) ? (double) n * (16 + 2.0 * r * (r + 1)) : 0;
 
     return forms > sort ? forms : sort;
 }
@@ -293,7 +295,7 @@ fmal_status fmal_scan_refresh(fmal_scan *scan, const fmal_dmat *a, const fmal_dm
     forget_steps(scan);
     for (fmal_idx tile = 0; tile < scan->tiles && st == FMAL_OK; tile++)
         fmal_scan_score(scan, tile);
-    if (st == FMAL_OK && scan->lazy)
+    if (st == FMAL_OK && scan->sorts)
         st = fmal_scan_sort(scan, -1);
     return fmal_agree(scan->problem->ctx, st);
 }
@@ -405,11 +407,11 @@ fmal_status fmal_scan_push(fmal_scan *scan, const double *wz, double beta,
 
     if (step == fmal_stream_capacity(scan->stream)) {
         bring_above(scan, -INFINITY, 0);
-        if (scan->lazy)
+        if (scan->sorts)
             FMAL_TRY(fmal_scan_sort(scan, -1));
         forget_steps(scan);
         step = 0;
-    } else if (scan->lazy && step >= scan->sorted + SORT_STEPS) {
+    } else if (scan->sorts && step >= scan->sorted + SORT_STEPS) {
         bring_hot(scan);
         FMAL_TRY(fmal_scan_sort(scan, scan->sorted));
         scan->sorted = step;

@@ -63,6 +63,7 @@ struct fmal_scan {
     float *pq, *work;
     bool lazy;      /* only tiles that may hold the best are brought up to date, */
     double slack;   /* those whose score then, times this, is enough; 0: proven */
+    bool sorts;     /* samples lie in the order of their scores */
     float *phi;     /* [tiles]: largest tr(G (I + G)^-1) */
     double *beta;   /* [kept steps + 1]: sums of the steps' beta (docs/algorithms.md) */
     double ceiling; /* bounds up to this hold */

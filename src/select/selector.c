@@ -244,8 +244,17 @@ fmal_status fmal_selector_step(fmal_selector *s, int *flag)
         return take_top(s);
     }
     FMAL_TRY(turn_if_due(s));
-    FMAL_TRY(decide(s, flag, &best));
-    return carry_out(s, best);
+    fmal_status st = decide(s, flag, &best);
+    if (st == FMAL_OK)
+        st = carry_out(s, best);
+    /* Passes of a step read without telling that they could not. */
+    if (fmal_factor_streams(s->problem.factor)) {
+        fmal_status read =
+            fmal_agree(s->problem.ctx, fmal_factor_status(s->problem.factor));
+
+        st = read != FMAL_OK ? read : st;
+    }
+    return st;
 }
 
 /* ---- Life ---- */

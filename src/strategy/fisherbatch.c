@@ -132,8 +132,10 @@ static fmal_status pick_kron(const fmal_query *q, fmal_likelihood likelihood,
 {
     fmal_factor *factor = NULL;
 
-    FMAL_TRY(fmal_factor_kron_of(q->ctx, q->part, q->features, q->probs, q->d, q->c,
-                                 likelihood, q->options.topc, &factor));
+    fmal_rows features = { .all = q->features, .width = q->d, .file = q->file };
+
+    FMAL_TRY(fmal_factor_kron_rows(q->ctx, q->part, features, q->probs, q->d, q->c,
+                                   likelihood, q->options.topc, &factor));
     fmal_status st = run_search(q, factor, out);
     fmal_factor_destroy(&factor);
     return st;

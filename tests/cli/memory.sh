@@ -32,6 +32,7 @@ if [ "${1:-}" = quick ]; then
     planned "one class block" wide.h5 --strategy bait-binary --batch 4
     planned "all classes, sorted" wide.h5 --batch 3 --lazy exact
     planned "double precision" wide.h5 --batch 3 --precision double
+    planned "features in the file" wide.h5 --strategy bait-binary --batch 4 --stream
     planned "no search" wide.h5 --strategy entropy --batch 30
     make_pool numbers.h5 --n 20000 --d 200 --add embeddings --drop features --drop logits
     planned "dense factors" numbers.h5 --batch 3
@@ -39,6 +40,7 @@ if [ "${1:-}" = quick ]; then
 fi
 make_pool a.h5 --n 200000 --d 64 --c 2 --labelled 100
 planned "200,000 x 64, binary" a.h5 --strategy bait-binary --batch 50
+planned "200,000 x 64, binary, features in the file" a.h5 --strategy bait-binary --batch 50 --stream
 make_pool b.h5 --n 60000 --d 128 --c 10 --labelled 100
 planned "60,000 x 128 x 10" b.h5 --batch 3
 planned "60,000 x 128 x 10, topc" b.h5 --strategy bait-topc --batch 3

@@ -203,7 +203,10 @@ static void test_row(fmal_test *t, int row)
         s.form = FULL;
         f = factor_of(&t->ctx, &s, table[row].block, &part);
         answers full = ask(&t->ctx, f, &part);
-        compare(t, table[row].name, "a Kronecker factor", &got, &full, 1e-13);
+        /* Rows of the two forms are rotated in different ways. */
+        double gap = gap_of(got.gram, full.gram, (fmal_idx) got.order * got.order);
+        fmal_test_ok(t, got.order == full.order && got.r == full.r && gap < 1e-13,
+                     "%s, a Kronecker factor: sum to %.2g", table[row].name, gap);
         answers_clear(&full);
         fmal_factor_destroy(&f);
     }
