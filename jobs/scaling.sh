@@ -21,6 +21,9 @@ fmal_job=scaling.sh
 output=${FMAL_OUTPUT:-scaling.jsonl}
 cases=${FMAL_CASES:-step update allreduce select}
 
+# Nothing is saved here: when a rank has failed, mpirun need not wait for the others.
+export OMPI_MCA_odls_base_sigkill_timeout=${OMPI_MCA_odls_base_sigkill_timeout:-1}
+
 # Slurm runs a copy of this script, elsewhere; so look where the job was submitted, too.
 for dir in "${FMAL_JOBS:-}" "$(dirname "$0")" "${SLURM_SUBMIT_DIR:-.}"/jobs "${SLURM_SUBMIT_DIR:-.}"; do
     [ -n "$dir" ] && [ -r "$dir/env.sh" ] && break
