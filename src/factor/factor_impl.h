@@ -48,10 +48,10 @@ struct fmal_factor {
     fmal_isa isa; /* the lowest of all ranks */
     fmal_idx order;
     int rank;
-    int blocks;       /* of a sample in the Kronecker form, else 0 */
-    int classes;      /* blocks over which rows sum to zero, or 1 */
-    int center;       /* the first blocks over which they do, more columns or not; or 1 */
-    int block;        /* columns of each of those */
+    int blocks;  /* of a sample in the Kronecker form, else 0 */
+    int classes; /* blocks over which rows sum to zero, or 1 */
+    int center;  /* the first blocks over which they do, more columns or not; or 1 */
+    int block;   /* columns of each of those */
     int class_blocks; /* on the diagonal of the information */
     bool streams;     /* samples are read from a file */
     fmal_rows rows;   /* of those, if so */
