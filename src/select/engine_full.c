@@ -87,7 +87,7 @@ static double estimated_error(const fmal_selector *s, double best)
     const fmal_scan *scan = s->full->scan;
     double fall = best > 0 ? s->state.refresh_score / best : 1;
 
-    return s->full->doubt * 6e-8 * (4 + 0.25 * scan->r + scan->most) *
+    return s->full->doubt * 2.5e-7 * (4 + 0.25 * scan->r + scan->most) *
            (fall > 1 ? fall : 1);
 }
 
