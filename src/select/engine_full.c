@@ -18,14 +18,13 @@
 
 static fmal_status add_information(fmal_selector *s, double weight, double *flops)
 {
-    return fmal_factor_gram(s->problem.factor, s->take, weight, s->full->inverse->a,
-                            flops);
+    return fmal_factor_gram(s->problem.factor, s->take, weight, s->full->sum_to, flops);
 }
 
-/* full->inverse->a = M of the labelled samples and the batch so far. */
-static fmal_status build_information(fmal_selector *s, double *flops)
+fmal_status fmal_full_information(fmal_selector *s, fmal_dmat *m, double *flops)
 {
-    fmal_dmat_set_diagonal(s->full->inverse->a, s->options.lambda);
+    s->full->sum_to = m;
+    fmal_dmat_set_diagonal(m, s->options.lambda);
     return fmal_sum_information(s, add_information, flops);
 }
 
@@ -55,7 +54,7 @@ static fmal_status full_measure(fmal_selector *s, double *objective)
 
     end_scan(s);
     fmal_phase_begin(s->phases, FMAL_PHASE_REFRESH);
-    fmal_status st = build_information(s, &flops);
+    fmal_status st = fmal_full_information(s, s->full->inverse->a, &flops);
     if (st == FMAL_OK)
         st = fmal_dmat_invert(inv->a, inv->work);
     if (st == FMAL_OK)
@@ -81,7 +80,7 @@ static double estimated_error(const fmal_selector *s, double best)
     const fmal_scan *scan = s->full->scan;
     double fall = best > 0 ? s->state.refresh_score / best : 1;
 
-    return s->full->doubt * 6e-8 * (4 + 0.25 * scan->r + scan->most) *
+    return s->full->doubt * 2.5e-7 * (4 + 0.25 * scan->r + scan->most) *
            (fall > 1 ? fall : 1);
 }
 
@@ -152,7 +151,7 @@ static fmal_status full_refresh(fmal_selector *s)
     double flops = refresh_flops(s->full->inverse);
 
     fmal_phase_begin(s->phases, FMAL_PHASE_REFRESH);
-    fmal_status st = build_information(s, &flops);
+    fmal_status st = fmal_full_information(s, s->full->inverse->a, &flops);
     if (st == FMAL_OK)
         st = fmal_inverse_refresh(s->full->inverse);
     if (st == FMAL_OK)
@@ -168,6 +167,7 @@ static fmal_status full_gather(fmal_selector *s)
 
     fmal_cells_destroy(&full->cells);
     end_scan(s);
+    fmal_losses_destroy(&full->losses);
     full->n = 0;
     for (fmal_idx i = 0; i < part->count; i++)
         if (s->take[i])
@@ -344,8 +344,10 @@ static fmal_status full_best(fmal_selector *s, int *flag, bool fresh, fmal_best 
     *refresh_first = false;
     if (s->full->scan)
         return best_single(s, flag, fresh, best, refresh_first);
+    if (s->removing)
+        return fmal_least_loss(s, flag, best);
     return fmal_argbest(s->problem.ctx, cells->score, fmal_panel_index(cells->panel),
-                        fmal_panel_groups(cells->panel) * FMAL_LANES, s->removing, flag,
+                        fmal_panel_groups(cells->panel) * FMAL_LANES, false, flag,
                         best);
 }
 
@@ -371,8 +373,9 @@ static fmal_status full_update(fmal_selector *s, fmal_idx index_g)
     double sign = s->removing ? -1 : 1, before = fmal_inverse_step_flops(inv);
 
     fmal_phase_begin(s->phases, FMAL_PHASE_UPDATE);
-    fmal_status st =
-        fmal_inverse_prepare(inv, s->problem.factor, index_g, s->scale, sign);
+    fmal_status st = s->removing ? fmal_prepare_removal(s, index_g)
+                                 : fmal_inverse_prepare(inv, s->problem.factor, index_g,
+                                                        s->scale, sign);
     if (st == FMAL_OK)
         fmal_inverse_commit(inv);
     fmal_phase_end(s->phases, fmal_inverse_step_flops(inv) - before, 0);
@@ -417,6 +420,7 @@ static void full_close(fmal_selector *s)
         return;
     fmal_cells_destroy(&s->full->cells);
     fmal_scan_destroy(&s->full->scan);
+    fmal_losses_destroy(&s->full->losses);
     fmal_inverse_destroy(&s->full->inverse);
     fmal_free(&s->full->samples);
     fmal_free(&s->full);

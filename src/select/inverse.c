@@ -26,8 +26,10 @@
 #include "select_impl.h"
 #include "fmal/mem.h"
 
+#include <math.h>
+
 /* What travels behind W and Z. */
-enum { GAIN, TRACE_G, TRACES };
+enum { GAIN, TRACE_G, PIVOT, TRACES };
 
 fmal_status fmal_inverse_create(const fmal_problem *problem,
                                 const fmal_select_options *options, fmal_inverse **out)
@@ -35,7 +37,8 @@ fmal_status fmal_inverse_create(const fmal_problem *problem,
     fmal_inverse *inv = NULL;
     int rows = options->grid_rows, cols = options->grid_cols;
     int r = fmal_factor_rank(problem->factor);
-    int columns = fmal_factor_product_columns(problem->factor);
+    int blocks = fmal_factor_product_columns(problem->factor);
+    int columns = blocks > r ? blocks : r;
     fmal_idx order = fmal_factor_order(problem->factor);
     fmal_idx leading = fmal_factor_leading(problem->factor);
     int capacity = fmal_pending_columns(leading, r);
@@ -51,6 +54,7 @@ fmal_status fmal_inverse_create(const fmal_problem *problem,
     inv->classes = fmal_factor_classes(problem->factor);
     inv->order = order;
     inv->leading = leading;
+    inv->lambda = options->lambda;
     if (rows == 0)
         fmal_grid_choose(order, problem->ctx->size, &rows, &cols);
     fmal_grid_init(&inv->grid, problem->ctx, rows, cols);
@@ -133,12 +137,26 @@ void fmal_inverse_matrices(fmal_inverse *inv, fmal_dmat **f, fmal_dmat **a,
     *e = inv->e;
 }
 
+static double trace_of_matrix(const fmal_dmat *m)
+{
+    double sum = 0;
+
+    for (int jl = 0; jl < m->cols_l; jl++)
+        for (int il = 0; il < m->rows_l; il++)
+            if (fmal_dmat_row(m, il) == fmal_dmat_col(m, jl))
+                sum += m->a[(size_t) jl * (size_t) m->rows_l + (size_t) il];
+    fmal_sum_f64(&m->grid->ctx, &sum, 1);
+    return sum;
+}
+
 fmal_status fmal_inverse_refresh(fmal_inverse *inv)
 {
+    inv->condition = trace_of_matrix(inv->a) / inv->lambda;
     FMAL_TRY(fmal_dmat_invert(inv->a, inv->work));
     FMAL_TRY(fmal_factor_center(inv->factor, inv->a));
     fmal_dmat_sandwich(inv->a, inv->f, inv->work, inv->e);
     inv->prepared = FMAL_IDX_NONE;
+    inv->has_m = false;
     fmal_lowrank_reset(inv->a_now);
     fmal_lowrank_reset(inv->e_now);
     return FMAL_OK;
@@ -167,24 +185,41 @@ static double trace_of(int r, const double *x)
     return sum;
 }
 
-/* Root: from wz = [A V^T | E V^T] to [W | Z] and the traces; false if L does not exist.
- */
-static bool make_wz(fmal_inverse *inv, const fmal_sample *v, double sign)
+/* Root: omega = G, gs = I + sign G, bs = B, from wz = [A V^T | E V^T]. */
+static void make_forms(fmal_inverse *inv, const fmal_sample *v, double sign)
+{
+    int r = inv->r;
+    double *w = inv->wz, *z = w + (size_t) r * (size_t) inv->leading;
+
+    fmal_sample_project(v, w, r, inv->omega);
+    fmal_sample_project(v, z, r, inv->bs);
+    for (int i = 0; i < r; i++)
+        for (int j = 0; j < r; j++)
+            inv->gs[i * r + j] = (i == j) + sign * inv->omega[i * r + j];
+}
+
+double fmal_smallest_pivot(int r, const double *l)
+{
+    double least = INFINITY;
+
+    for (int i = 0; i < r; i++)
+        least =
+            l[i * r + i] * l[i * r + i] < least ? l[i * r + i] * l[i * r + i] : least;
+    return least;
+}
+
+/* Root: from wz = [A V^T | E V^T] and those forms to [W | Z] and the traces; false if L
+   does not exist. */
+static bool make_wz(fmal_inverse *inv, double sign)
 {
     int r = inv->r, n = (int) inv->leading;
     double *w = inv->wz, *z = w + (size_t) r * (size_t) n;
     double *traces = z + (size_t) r * (size_t) n;
 
-    fmal_sample_project(v, w, r, inv->gs);
-    fmal_sample_project(v, z, r, inv->bs);
-    traces[TRACE_G] = trace_of(r, inv->gs);
-    for (int i = 0; i < r; i++)
-        for (int j = 0; j < r; j++) {
-            inv->omega[i * r + j] = inv->gs[i * r + j];
-            inv->gs[i * r + j] = (i == j) + sign * inv->gs[i * r + j];
-        }
+    traces[TRACE_G] = trace_of(r, inv->omega);
     if (!fmal_cholesky(r, inv->gs))
         return false;
+    traces[PIVOT] = fmal_smallest_pivot(r, inv->gs);
     solve_both(r, inv->gs, inv->omega);
     fmal_solve_right(r, inv->gs, w, n);
     fmal_solve_right(r, inv->gs, z, n);
@@ -210,22 +245,14 @@ static void find_growth(fmal_inverse *inv)
     inv->ceiling = both[1];
 }
 
-fmal_status fmal_inverse_prepare(fmal_inverse *inv, const fmal_factor *factor,
-                                 fmal_idx index_g, double scale, double sign)
+fmal_status fmal_inverse_complete(fmal_inverse *inv, fmal_idx index_g)
 {
     size_t count = (size_t) inv->r * (size_t) inv->leading;
-    double *w = inv->wz, *z = w + count, *traces = z + count;
-    fmal_sample v;
+    double *traces = inv->wz + 2 * count;
     fmal_status st = FMAL_OK;
 
-    if (inv->prepared == index_g && inv->sign == sign)
-        return FMAL_OK;
-    inv->prepared = FMAL_IDX_NONE;
-    inv->sign = sign;
-    fmal_factor_sample(factor, index_g, scale, &v);
-    fmal_sample_multiply(&v, inv->a_now, w);
-    fmal_sample_multiply(&v, inv->e_now, z);
-    if (inv->ctx->rank == 0 && !make_wz(inv, &v, sign))
+    inv->pivot = 0;
+    if (inv->ctx->rank == 0 && !make_wz(inv, inv->sign))
         st = FMAL_FAIL(FMAL_ERR_NUMERIC,
                        "removing sample %lld leaves information that is not positive "
                        "definite; give a larger --lambda",
@@ -234,10 +261,30 @@ fmal_status fmal_inverse_prepare(fmal_inverse *inv, const fmal_factor *factor,
     fmal_bcast(inv->ctx, inv->wz, (2 * count + TRACES) * sizeof(double), 0);
     inv->gain = traces[GAIN];
     inv->trace_g = traces[TRACE_G];
+    inv->pivot = traces[PIVOT];
     if (inv->growth)
         find_growth(inv);
     inv->prepared = index_g;
     return FMAL_OK;
+}
+
+fmal_status fmal_inverse_prepare(fmal_inverse *inv, const fmal_factor *factor,
+                                 fmal_idx index_g, double scale, double sign)
+{
+    fmal_sample v;
+
+    if (inv->prepared == index_g && inv->sign == sign)
+        return FMAL_OK;
+    inv->prepared = FMAL_IDX_NONE;
+    inv->refined = false;
+    inv->sign = sign;
+    fmal_factor_sample(factor, index_g, scale, &v);
+    fmal_sample_multiply(&v, inv->a_now, inv->wz);
+    fmal_sample_multiply(&v, inv->e_now,
+                         inv->wz + (size_t) inv->r * (size_t) inv->leading);
+    if (inv->ctx->rank == 0)
+        make_forms(inv, &v, sign);
+    return fmal_inverse_complete(inv, index_g);
 }
 
 void fmal_inverse_commit(fmal_inverse *inv)
@@ -247,6 +294,7 @@ void fmal_inverse_commit(fmal_inverse *inv)
     fmal_lowrank_add(inv->a_now, -inv->sign, w, NULL, inv->r);
     fmal_lowrank_add(inv->e_now, -inv->sign, w, z, inv->r);
     inv->prepared = FMAL_IDX_NONE;
+    inv->has_m = false;
 }
 
 double fmal_inverse_step_flops(const fmal_inverse *inv)

@@ -98,18 +98,34 @@ struct fmal_inverse {
     fmal_dmat *f, *a, *e, *work;
     fmal_lowrank *a_now, *e_now;
     double *wz; /* [2 r, leading]: columns of W, then of Z; then the traces */
-    double *gs, *bs, *omega;    /* [r, r] */
-    double sign;                /* of the step that is prepared: +1 adds, -1 removes */
-    double gain;                /* what it changes tr(M^-1 F) by, positive */
-    double trace_g;             /* tr(V A V^T) before it */
+    double *gs, *bs, *omega;  /* [r, r] */
+    double sign;              /* of the step that is prepared: +1 adds, -1 removes */
+    double gain;              /* what it changes tr(M^-1 F) by, positive */
+    double trace_g;           /* tr(V A V^T) before it */
+    double pivot;             /* the smallest of I + sign V A V^T; 0 if not positive */
+    bool has_m;               /* work = M of the set that A is of */
+    double lambda, condition; /* tr M / lambda at the last refresh */
     struct fmal_growth *growth; /* if lazy */
     double beta, ceiling;       /* what it may add to scores, and where bounds end */
     fmal_idx prepared;          /* the sample, or FMAL_IDX_NONE */
+    bool refined;               /* it was prepared by fmal_inverse_refine */
 };
 
 /* Bytes on a rank of a grid; beside them of a refresh, at the most. */
 double fmal_inverse_bytes(const fmal_factor *f, int rows, int cols, bool lazy);
 double fmal_inverse_refresh_bytes(const fmal_factor *f);
+
+/* The same for removals in which I - G has a small pivot, without the cancellation;
+   wants M in inv->work (has_m). Collective. @return also FMAL_ERR_NOMEM */
+fmal_status fmal_inverse_refine(fmal_inverse *inv, const fmal_factor *factor,
+                                fmal_idx index_g, double scale);
+
+/* The square of the smallest element of the diagonal of l [r, r]. */
+double fmal_smallest_pivot(int r, const double *l);
+
+/* The end of both: from A V^T and E V^T in inv->wz, gs = I + sign G, omega = G and bs =
+   B on the root. Collective. */
+fmal_status fmal_inverse_complete(fmal_inverse *inv, fmal_idx index_g);
 
 /* What a step may add to scores (growth.c). */
 typedef struct fmal_growth {
@@ -149,6 +165,17 @@ void fmal_plan_cut(int d, double share, int ranks, fmal_select_plan *plan);
 
 /* Classes whose coefficients are with all ranks at a time in a refresh. */
 int fmal_block_chunk(int c, int d);
+
+/* m = M of the labelled samples and the batch so far; flops are added. Collective. */
+fmal_status fmal_full_information(fmal_selector *s, fmal_dmat *m, double *flops);
+
+/* Prepare the removal of a sample, with as many digits as its loss needs. Collective.
+ */
+fmal_status fmal_prepare_removal(fmal_selector *s, fmal_idx index_g);
+
+/* The sample whose loss is least, and that loss. Collective; flag as of fmal_argbest.
+ */
+fmal_status fmal_least_loss(fmal_selector *s, int *flag, fmal_best *best);
 
 /* Lists of this rank's samples, in s->take. */
 void fmal_take_role(fmal_selector *s, fmal_role role);
@@ -214,13 +241,19 @@ typedef struct fmal_cut fmal_cut;
 typedef struct fmal_block fmal_block;
 typedef struct fmal_diag fmal_diag;
 
+/* What is known of losses that are not certain (losses.c). */
+typedef struct fmal_losses fmal_losses;
+void fmal_losses_destroy(fmal_losses **l);
+
 /* What the full engine holds: scan while it adds in single precision, else cells. */
 typedef struct fmal_full {
+    fmal_dmat *sum_to; /* where information is being added up */
     fmal_inverse *inverse;
     fmal_cells *cells;
     fmal_scan *scan;
     fmal_idx *samples, n; /* [n] local indices of those to score, ascending */
     double doubt;         /* the estimated error is multiplied by this */
+    fmal_losses *losses;  /* while removing, once it was needed */
     double last_gain;     /* of the last step, or the score at the refresh */
 } fmal_full;
 

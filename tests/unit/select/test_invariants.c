@@ -16,6 +16,7 @@ static const pool_case table[] = {
     { "one block", 40, 5, 2, 3, 0, 6, 256, 0.01, 2, true, 0 },
     { "fewer blocks than ranks", 6, 2, 3, 1, 0, 2, 4, 1, 2, false, 0 },
     { "several blocks of columns", 39, 27, 5, 3, 0, 4, 8, 1, 1.5, false, 0 },
+    { "refined losses", 40, 5, 3, 1, 0, 6, 4, 0.01, 2, false, LARGE },
     { "ties", 40, 3, 3, 3, 0, 12, 4, 1, 2, false, DUPLICATES | ZERO_FEATURES },
 };
 

@@ -11,6 +11,7 @@ static const pool_case table[] = {
     { "refreshes on both sides", 90, 4, 3, 5, 0, 12, 8, 0.01, 3, false, DECAYING },
     { "worthless samples", 30, 3, 3, 2, 0, 9, 4, 1, 3, false, ZERO_FEATURES },
     { "no removals", 40, 3, 3, 0, 0, 7, 16, 0.01, 1, false, 0 },
+    { "refined losses", 40, 5, 3, 1, 0, 6, 4, 1e-4, 2, false, LARGE },
     { "all of the pool", 19, 3, 3, 2, 0, 17, 4, 1, 2, false, DUPLICATES },
 };
 
