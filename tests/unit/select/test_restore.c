@@ -26,9 +26,11 @@ static bool goes_on(const fmal_ctx *before, const fmal_ctx *after, const pool_ca
     fmal_select_options options = options_of(q);
     fmal_select_state saved = { 0 }, end = { 0 };
     fmal_selection sel = { 0 };
+
+    options.lazy = steps % 2 == 0; /* which changes no bit */
     fmal_status st =
         select_batch(before, pool, q->block, &options, NULL, steps, &saved, NULL);
-
+    options.lazy = steps % 3 == 0;
     if (st == FMAL_OK)
         st = select_batch(after, pool, q->block, &options, &saved, -1, &end, &sel);
     bool same =
