@@ -4,6 +4,7 @@ fmal_test(select oracle RANKS 1)
 fmal_test(select random_pools)
 fmal_test(select restore)
 fmal_test(select invariants)
+fmal_test(select hard)
 fmal_test(select tile RANKS 1)
 fmal_test(select lazy)
 
@@ -15,6 +16,8 @@ endforeach()
 foreach(unit oracle random_pools restore invariants lazy)
   target_sources(test_select_${unit} PRIVATE support/oracle.c)
 endforeach()
+
+target_sources(test_select_hard PRIVATE support/long_oracle.c)
 
 # What a step is made of is private to the module.
 foreach(unit invariants tile lazy)
