@@ -458,8 +458,9 @@ void fmal_stream_destroy(fmal_stream **s);
 
 fmal_idx fmal_stream_tiles(const fmal_stream *s);
 
-/** Pack another sample, or none (-1), into a slot. Not collective. */
-void fmal_stream_put(fmal_stream *s, fmal_idx slot, fmal_idx local);
+/** Pack other samples into a tile: local indices [FMAL_STREAM_LANES], -1 for none at
+   the end of the last one. Not for samples in a file. Not collective. */
+void fmal_stream_put(fmal_stream *s, fmal_idx tile, const fmal_idx *local);
 
 /** Local index of the sample in a slot (tile FMAL_STREAM_LANES + lane), -1 in padding.
  */

@@ -55,10 +55,10 @@ void fmal_dense_stream_close(fmal_stream *s)
     fmal_free(&s->own);
 }
 
-void fmal_dense_stream_put(fmal_stream *s, fmal_idx slot)
+void fmal_dense_stream_put(fmal_stream *s, fmal_idx tile)
 {
     (void) s; /* rows are read where they are */
-    (void) slot;
+    (void) tile;
 }
 
 void fmal_dense_stream_push(fmal_stream *s, int step, const double *wz)

@@ -31,7 +31,7 @@ typedef struct fmal_factor_ops {
     double (*stream_flops)(const fmal_factor *self);     /* a sample and step */
     fmal_status (*stream_open)(fmal_stream *stream);
     void (*stream_close)(fmal_stream *stream);
-    void (*stream_put)(fmal_stream *stream, fmal_idx slot); /* local[slot] is new */
+    void (*stream_put)(fmal_stream *stream, fmal_idx tile); /* its samples are new */
     void (*stream_push)(fmal_stream *stream, int step, const double *wz);
     int (*stream_apply)(fmal_stream *stream, int first, int last, fmal_idx tile,
                         int n_tiles, float *pq);

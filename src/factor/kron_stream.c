@@ -19,17 +19,13 @@ typedef struct {
     size_t y_stride;
 } stream_data;
 
-/* To tile `tile` of those that are packed. */
-static void pack_sample(fmal_stream *s, fmal_idx il, fmal_idx tile, fmal_idx lane)
+/* What a sample's probabilities say, to tile `tile` of those that are packed. */
+static void pack_rows(fmal_stream *s, fmal_idx il, fmal_idx tile, fmal_idx lane)
 {
     kron *own = s->factor->own;
     stream_data *data = s->own;
-    int d = own->d, r = s->factor->rank, used = own->used;
-    const float *row = fmal_rows_at(&own->h, il);
-    float *h = data->h + tile * d * LANES + lane;
+    int r = s->factor->rank, used = own->used;
 
-    for (int a = 0; a < d; a++)
-        h[a * LANES] = row[a];
     fmal_kron_rows(own, own->p + il * own->c);
     for (int k = 0; k < r; k++) {
         fmal_idx at = (tile * r + k) * LANES + lane;
@@ -44,11 +40,37 @@ static void pack_sample(fmal_stream *s, fmal_idx il, fmal_idx tile, fmal_idx lan
         data->swap[tile * LANES + lane] = fmal_kron_swap(own);
 }
 
-/* Where all tiles are packed. What is in padding counts for nothing. */
-void fmal_kron_stream_put(fmal_stream *s, fmal_idx slot)
+/* The features of a tile's samples, local [LANES]; whatever they are in padding, which
+   is at the end. From memory all at once, from a file row by row. */
+static void pack_features(fmal_stream *s, const fmal_idx *local, fmal_idx tile)
 {
-    if (s->local[slot] >= 0)
-        pack_sample(s, s->local[slot], slot / LANES, slot % LANES);
+    const kron *own = s->factor->own;
+    float *h = ((stream_data *) s->own)->h + tile * own->d * LANES;
+    const float *rows[LANES];
+
+    for (fmal_idx lane = 0; lane < LANES; lane++) {
+        rows[lane] = fmal_rows_at(&own->h, local[local[lane] < 0 ? 0 : lane]);
+        for (int a = 0; s->factor->streams && a < own->d; a++)
+            h[a * LANES + lane] = rows[lane][a];
+    }
+    if (!s->factor->streams)
+        s->kernel->turn(own->d, rows, 1, h);
+}
+
+/* Tile `from` of the stream, to tile `to` of those that are packed. */
+static void pack_tile(fmal_stream *s, fmal_idx from, fmal_idx to)
+{
+    const fmal_idx *local = s->local + from * LANES;
+
+    pack_features(s, local, to);
+    for (fmal_idx lane = 0; lane < LANES; lane++)
+        if (local[lane] >= 0)
+            pack_rows(s, local[lane], to, lane);
+}
+
+void fmal_kron_stream_put(fmal_stream *s, fmal_idx tile)
+{
+    pack_tile(s, tile, tile);
 }
 
 /* Pack tiles [first, first + count); what was there before is lost. */
@@ -61,12 +83,7 @@ static void pack_tiles(fmal_stream *s, fmal_idx first, fmal_idx count)
     if (first == data->first && count <= data->held)
         return;
     for (fmal_idx tile = 0; tile < count; tile++)
-        for (fmal_idx lane = 0; lane < LANES; lane++) {
-            fmal_idx il = s->local[(first + tile) * LANES + lane];
-
-            if (il >= 0)
-                pack_sample(s, il, tile, lane);
-        }
+        pack_tile(s, first + tile, tile);
     /* Padding, in the last tile alone: without rows nothing else counts. */
     for (fmal_idx lane = 0; lane < LANES && count > 0; lane++)
         if (s->local[(first + count - 1) * LANES + lane] < 0) {

@@ -61,7 +61,7 @@ double fmal_mixed_quadratic_bytes(const mixed *own, double m);
 
 fmal_status fmal_mixed_stream_open(fmal_stream *s);
 void fmal_mixed_stream_close(fmal_stream *s);
-void fmal_mixed_stream_put(fmal_stream *s, fmal_idx slot);
+void fmal_mixed_stream_put(fmal_stream *s, fmal_idx tile);
 void fmal_mixed_stream_push(fmal_stream *s, int step, const double *wz);
 int fmal_mixed_stream_apply(fmal_stream *s, int first, int last, fmal_idx tile,
                             int n_tiles, float *pq);

@@ -25,7 +25,7 @@ typedef struct {
     double *blocks;    /* [2 r, r, d]: a step's columns less their last block */
 } stream_data;
 
-void fmal_mixed_stream_put(fmal_stream *s, fmal_idx slot)
+static void pack_sample(fmal_stream *s, fmal_idx slot)
 {
     const mixed *own = s->factor->own;
     stream_data *data = s->own;
@@ -45,6 +45,12 @@ void fmal_mixed_stream_put(fmal_stream *s, fmal_idx slot)
         if (data->rest)
             data->rest[at] = (float) (s->scale * own->rest[k]);
     }
+}
+
+void fmal_mixed_stream_put(fmal_stream *s, fmal_idx tile)
+{
+    for (fmal_idx slot = tile * LANES; slot < (tile + 1) * LANES; slot++)
+        pack_sample(s, slot);
 }
 
 /* Columns of head and tail; what the stream says of steps holds for both. */
@@ -90,7 +96,7 @@ fmal_status fmal_mixed_stream_open(fmal_stream *s)
     FMAL_TRY(FMAL_ALLOC(&data->blocks, 2 * r * r * d));
     for (fmal_idx slot = 0; slot < s->tiles * LANES; slot++)
         if (s->local[slot] >= 0)
-            fmal_mixed_stream_put(s, slot);
+            pack_sample(s, slot);
     return FMAL_OK;
 }
 

@@ -191,12 +191,14 @@ void fmal_stream_destroy(fmal_stream **s)
     fmal_free(s);
 }
 
-void fmal_stream_put(fmal_stream *s, fmal_idx slot, fmal_idx local)
+void fmal_stream_put(fmal_stream *s, fmal_idx tile, const fmal_idx *local)
 {
-    if (s->local[slot] == local)
+    fmal_idx *held = s->local + tile * LANES;
+
+    if (memcmp(held, local, LANES * sizeof *local) == 0)
         return;
-    s->local[slot] = local;
-    s->factor->ops->stream_put(s, slot);
+    memcpy(held, local, LANES * sizeof *local);
+    s->factor->ops->stream_put(s, tile);
 }
 
 fmal_idx fmal_stream_tiles(const fmal_stream *s)

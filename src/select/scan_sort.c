@@ -76,13 +76,20 @@ static void move_matrices(fmal_scan *scan, const place *places, const fmal_idx *
         put(x, count, tiles[k / LANES] * LANES + k % LANES, held + (size_t) k * count);
 }
 
-/* Everything else of a sample: its packed features, its place, whether it is out. */
-static void move_sample(fmal_scan *scan, const place *p, fmal_idx slot)
+/* Everything else of a tile's samples: packed features, places, who is out. */
+static void move_samples(fmal_scan *scan, const place *places, fmal_idx tile)
 {
-    fmal_stream_put(scan->stream, slot, p->local);
-    scan->out[slot] = p->score == -INFINITY;
-    if (p->local >= 0)
-        scan->slot[p->local] = slot;
+    fmal_idx local[LANES];
+
+    for (int lane = 0; lane < LANES; lane++) {
+        fmal_idx slot = tile * LANES + lane;
+
+        local[lane] = places[lane].local;
+        scan->out[slot] = places[lane].score == -INFINITY;
+        if (local[lane] >= 0)
+            scan->slot[local[lane]] = slot;
+    }
+    fmal_stream_put(scan->stream, tile, local);
 }
 
 fmal_status fmal_scan_sort(fmal_scan *scan, int since)
@@ -102,10 +109,10 @@ fmal_status fmal_scan_sort(fmal_scan *scan, int since)
         qsort(places, (size_t) (n * LANES), sizeof *places, by_score);
         move_matrices(scan, places, tiles, n, scan->g, held);
         move_matrices(scan, places, tiles, n, scan->b, held);
-        for (fmal_idx k = 0; k < n * LANES; k++)
-            move_sample(scan, &places[k], tiles[k / LANES] * LANES + k % LANES);
-        for (fmal_idx i = 0; i < n; i++)
+        for (fmal_idx i = 0; i < n; i++) {
+            move_samples(scan, places + i * LANES, tiles[i]);
             fmal_scan_score(scan, tiles[i]);
+        }
     }
     fmal_free(&places);
     fmal_free(&tiles);
