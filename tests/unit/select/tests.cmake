@@ -6,6 +6,7 @@ fmal_test(select restore)
 fmal_test(select invariants)
 fmal_test(select fisher)
 fmal_test(select mixed_picks)
+fmal_test(select hard)
 fmal_test(select tile RANKS 1)
 fmal_test(select lazy)
 fmal_test(select cut_tile RANKS 1)
@@ -18,6 +19,8 @@ endforeach()
 foreach(unit oracle random_pools restore invariants lazy fisher)
   target_sources(test_select_${unit} PRIVATE support/oracle.c)
 endforeach()
+
+target_sources(test_select_hard PRIVATE support/long_oracle.c)
 
 # What a step is made of is private to the module.
 foreach(unit invariants tile lazy cut_tile)
