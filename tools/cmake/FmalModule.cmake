@@ -60,6 +60,20 @@ function(fmal_isa_sources module)
   target_compile_definitions(fmal_objects_${module} PRIVATE FMAL_X86_ISA)
 endfunction()
 
+# fmal_real_sources(module sources...)
+#
+# Compile each source once more with double for float; it names what it defines by
+# FMAL_REAL (src/nn/real.h).
+function(fmal_real_sources module)
+  foreach(source IN LISTS ARGN)
+    get_filename_component(stem ${source} NAME_WE)
+    set(copy "${PROJECT_BINARY_DIR}/real/${stem}_f64.c")
+    file(CONFIGURE OUTPUT "${copy}" CONTENT
+      "#define FMAL_REAL_F64\n#include \"${PROJECT_SOURCE_DIR}/src/${module}/${source}\"\n")
+    target_sources(fmal_objects_${module} PRIVATE "${copy}")
+  endforeach()
+endfunction()
+
 # fmal_library(modules...): libfmal, for programs that embed the engine.
 function(fmal_library)
   add_library(fmal)
