@@ -98,9 +98,10 @@ void fmal_pool_close(fmal_pool **pool);
 void fmal_softmax(const float *logits, fmal_idx n, int c, double *probs);
 
 /**
- * A made-up pool for benchmarks: features like those behind a rectifier, max(0, N(0,
- * 1)), and the probabilities of a random linear head on them. Sample i's numbers depend
- * on the seed and i alone.
+ * A made-up pool for benchmarks: features like those behind a rectifier, max(0, x) with
+ * x normal around the centre of one of c classes, centres normal too, and the
+ * probabilities of a random linear head on them. Sample i's numbers depend on the seed
+ * and i alone.
  *
  * Not collective.
  *
@@ -112,8 +113,8 @@ void fmal_softmax(const float *logits, fmal_idx n, int c, double *probs);
 fmal_status fmal_pool_synth(const fmal_part *part, int d, int c, uint64_t seed,
                             float *features, float *logits);
 
-/** Samples of a made-up pool of n that have labels: the first ones, a tenth or 100. Not
-    collective. */
+/** Samples of a made-up pool of n that have labels: the first ones, a tenth or 1,000.
+    Not collective. */
 fmal_idx fmal_pool_synth_labelled(fmal_idx n);
 
 /**
