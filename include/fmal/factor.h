@@ -321,9 +321,6 @@ void fmal_panel_load(fmal_panel *panel, const double *w, int cols);
  */
 void fmal_panel_apply(fmal_panel *panel, fmal_idx block, double *out);
 
-/** Floating-point operations of fmal_panel_apply over the whole panel (GEMM only). */
-double fmal_panel_apply_flops(const fmal_panel *panel);
-
 /* ---- Bytes, each at its most; not collective ---- */
 
 /** Of the factors, samples apart; of fmal_factor_gram under way. */

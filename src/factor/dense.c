@@ -302,12 +302,6 @@ static void dense_apply(fmal_panel *panel, fmal_idx b, double *out)
                             (size_t) j];
 }
 
-static double dense_apply_flops(const fmal_panel *panel)
-{
-    return 2.0 * (double) panel->groups * FMAL_LANES * panel->factor->rank *
-           (double) panel->factor->order * panel->cols;
-}
-
 /* g of a block += (rows A_J) (rows_J)^T per sample, for columns J = [first, first +
    cols) of A in data->part. */
 static void add_columns(fmal_panel *panel, fmal_idx b, int first, int cols, double *g)
@@ -392,7 +386,6 @@ static const fmal_factor_ops dense_ops = {
     .quadratic = dense_quadratic,
     .load = dense_load,
     .apply = dense_apply,
-    .apply_flops = dense_apply_flops,
     .bytes = dense_bytes,
     .gram_bytes = dense_gram_bytes,
     .panel_bytes = dense_panel_bytes,

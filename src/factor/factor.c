@@ -253,11 +253,6 @@ void fmal_panel_apply(fmal_panel *panel, fmal_idx block, double *out)
     panel->factor->ops->apply(panel, block, out);
 }
 
-double fmal_panel_apply_flops(const fmal_panel *panel)
-{
-    return panel->factor->ops->apply_flops(panel);
-}
-
 /* ---- Bytes and flops ---- */
 
 /* Slots of n samples; padding within blocks is little. */

@@ -20,7 +20,6 @@ typedef struct fmal_factor_ops {
                              double *const *g, double *flops); /* n: 1 or 2 */
     void (*load)(fmal_panel *panel, const double *w, int cols);
     void (*apply)(fmal_panel *panel, fmal_idx block, double *out);
-    double (*apply_flops)(const fmal_panel *panel);
     double (*bytes)(const fmal_factor *self);
     double (*gram_bytes)(const fmal_factor *self);
     double (*panel_bytes)(const fmal_factor *self, double slots, int max_cols);
