@@ -143,8 +143,9 @@ static void plan_bytes(const fmal_select_options *o, const fmal_pool_info *info,
     bool in_double = o->double_precision || o->top;
 
     p->bytes_pool = fmal_pool_bytes(info, part->count);
-    p->bytes_matrices = fmal_factor_bytes(f) +
-                        fmal_inverse_bytes(f, p->grid_rows, p->grid_cols, o->lazy);
+    p->bytes_matrices =
+        fmal_factor_bytes(f) +
+        fmal_inverse_bytes(f, p->grid_rows, p->grid_cols, fmal_bounds_are_proven(o));
     p->bytes_candidates =
         lists + (in_double ? fmal_cells_bytes(f, n) : fmal_scan_bytes(f, n, o->lazy));
 
