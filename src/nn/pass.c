@@ -30,9 +30,9 @@ static fmal_status take(fmal_pass *p, fmal_real **out, fmal_idx count)
 }
 
 fmal_status FMAL_REAL(fmal_pass_init)(fmal_pass *p, const fmal_net *net,
-                                      const fmal_real *params, const fmal_real *stats)
+                                      const fmal_real *params, const fmal_real *stats,
+                                      int room)
 {
-    int room = net->max_batch > net->piece ? net->max_batch : net->piece;
     fmal_idx widest = 0, work = 0;
 
     *p = (fmal_pass){ .net = net, .params = params, .stats = stats };
