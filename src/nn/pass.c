@@ -5,6 +5,7 @@
  * add theirs.
  */
 #include "pass.h"
+#include "wide.h"
 #include "fmal/mem.h"
 
 #include <assert.h>
@@ -169,8 +170,7 @@ static void send_back(fmal_pass *p, const fmal_call *c, int k, bool *written)
         ops->backward(c, x, y, dy, dx);
     } else {
         ops->backward(c, x, y, dy, p->extra);
-        for (fmal_idx i = 0; i < count; i++)
-            dx[i] += p->extra[i];
+        fmal_add_to(dx, p->extra, count);
     }
     written[to] = true;
 }
