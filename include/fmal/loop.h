@@ -52,6 +52,9 @@ typedef struct fmal_run_state {
     fmal_stage stage;
     int64_t rounds_done;  /* entries of rounds */
     fmal_round *rounds;   /* [options.rounds + 1] */
+    int classes;          /* of the data */
+    int64_t *right;       /* [options.rounds + 1, classes] test samples right in each
+                             round; -1: unknown, the state is of an older version */
     int64_t n_picks;      /* samples labelled so far, the initial ones first */
     fmal_idx *picks;      /* [initial + rounds x batch], in order */
     int64_t *first_pick;  /* [options.rounds + 2]: where each round's picks begin */

@@ -1,3 +1,4 @@
+#include "imbalance.h"
 #include "rundir.h"
 #include "runlog.h"
 #include "selection.h"
@@ -11,6 +12,7 @@
 typedef struct {
     common_options common;
     selection_options selection;
+    imbalance_options imbalance;
     job_options job;
     char *data, *run;
     int model, optimizer;
@@ -35,6 +37,7 @@ static const fmal_opt table[] = {
       .arg = "DIR",
       .required = true,
       .help = "directory of the run; one that holds a checkpoint is gone on with" },
+    { .name = "imbalance", .part = imbalance_table, .offset = AT(imbalance) },
     { .name = "model",
       .letter = 'm',
       .type = FMAL_OPT_CHOICE,
@@ -194,7 +197,7 @@ static fmal_status check_options(const job *j)
     if (fmal_opts_given(opts, "momentum") && j->o->optimizer != FMAL_SGD)
         return FMAL_FAIL(FMAL_ERR_USAGE,
                          "--momentum: the optimizer 'adam' has its own");
-    return FMAL_OK;
+    return imbalance_check(opts, &j->o->imbalance);
 }
 
 /* ---- Start, end ---- */
@@ -210,6 +213,9 @@ static fmal_status open_data(job *j)
                        ? (double) (j->set->train.part.count + j->set->test.part.count) *
                              (double) j->set->row_bytes
                        : 0);
+    if (st == FMAL_OK)
+        st =
+            imbalance_apply(&j->c->ctx, &j->o->imbalance, j->o->selection.seed, j->set);
     return st;
 }
 
@@ -281,8 +287,9 @@ static void print_result(const job *j, const fmal_run *run)
     if (j->c->ctx.rank != 0)
         return;
     fmal_report_rounds(fmal_run_now(run), stdout);
-    printf("run: %s (metrics.csv, picks.csv, events.jsonl, checkpoint.h5)\n",
-           j->dir.path);
+    printf(
+        "run: %s (metrics.csv, classes.csv, picks.csv, events.jsonl, checkpoint.h5)\n",
+        j->dir.path);
 }
 
 static fmal_status rounds(job *j)
@@ -352,8 +359,9 @@ static fmal_status run(cli *c, void *given)
     FMAL_TRY(check_options(&j));
     job_begin(c);
     fmal_stop_install();
-    FMAL_TRY(open_data(&j));
-    fmal_status st = run_on_data(&j);
+    fmal_status st = open_data(&j);
+    if (st == FMAL_OK)
+        st = run_on_data(&j);
     fmal_dataset_close(&j.set);
     return st;
 }
@@ -364,10 +372,11 @@ const command command_run = {
     .usage = "--data FILE --run DIR [--model NAME] [--strategy NAME] [options]",
     .text =
         "Trains a network on a few labelled samples, picks a batch, takes its labels "
-        "from the\ndata set, and again. Writes metrics.csv, picks.csv and "
-        "events.jsonl into DIR, with the\nsame rows on any number of ranks. After an "
-        "interruption the same command goes on from\nDIR/checkpoint.h5; a signal "
-        "(TERM, USR1), a file DIR/stop or --max-time stops it with exit\ncode 3.\n\n"
+        "from the\ndata set, and again. Writes metrics.csv, classes.csv, picks.csv and "
+        "events.jsonl into\nDIR, with the same rows on any number of ranks. After an "
+        "interruption the same command\ngoes on from DIR/checkpoint.h5; a signal "
+        "(TERM, "
+        "USR1), a file DIR/stop or --max-time stops\nit with exit code 3.\n\n"
         "  mpirun -np 2 fmal run --data fmnist.h5 --run runs/bait --strategy bait\n"
         "  mpirun -np 64 fmal run --config experiment.ini",
     .options = table,

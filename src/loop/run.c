@@ -315,7 +315,8 @@ static fmal_status record_round(fmal_run *run, const fmal_epoch *epoch, double b
     fmal_status st;
 
     fmal_phase_begin(run->setup.phases, FMAL_PHASE_EVALUATE);
-    st = fmal_evaluate(run->setup.ctx, run->net, set, &set->test, &test);
+    st = fmal_evaluate_classes(run->setup.ctx, run->net, set, &set->test, &test,
+                               s->right + s->round * s->classes);
     fmal_phase_end(run->setup.phases,
                    (double) set->test.part.count * fmal_net_flops(run->net), 0);
     FMAL_TRY(st);
@@ -434,7 +435,8 @@ fmal_status fmal_run_start(const fmal_run_setup *setup, fmal_run **out)
     fmal_run *run = NULL;
 
     FMAL_TRY(create(setup, &run));
-    fmal_status st = fmal_state_create(setup->options, &run->state);
+    fmal_status st =
+        fmal_state_create(setup->options, setup->set->classes, &run->state);
     if ((st = fmal_agree(setup->ctx, st)) == FMAL_OK) {
         set_roles(run);
         st = label_initial(run);
@@ -476,7 +478,8 @@ fmal_status fmal_run_resume(const fmal_run_setup *setup, const fmal_run_state *s
     fmal_run *run = NULL;
 
     FMAL_TRY(create(setup, &run));
-    fmal_status st = fmal_state_copy(setup->options, state, &run->state);
+    fmal_status st =
+        fmal_state_copy(setup->options, setup->set->classes, state, &run->state);
     if (st == FMAL_OK)
         st = check_state(run);
     if ((st = fmal_agree(setup->ctx, st)) != FMAL_OK) {
