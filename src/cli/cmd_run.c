@@ -1,4 +1,5 @@
 #include "imbalance.h"
+#include "pretrained.h"
 #include "rundir.h"
 #include "runlog.h"
 #include "selection.h"
@@ -13,6 +14,7 @@ typedef struct {
     common_options common;
     selection_options selection;
     imbalance_options imbalance;
+    pretrained_options pretrained;
     job_options job;
     char *data, *run;
     int model, optimizer;
@@ -145,6 +147,7 @@ static const fmal_opt table[] = {
       .offset = AT(warm),
       .identity = true,
       .help = "keep the weights from round to round instead of fresh ones" },
+    { .name = "pretrained", .part = pretrained_table, .offset = AT(pretrained) },
     { .name = "job", .part = job_table, .offset = AT(job) },
     { .name = NULL },
 };
@@ -155,6 +158,7 @@ typedef struct {
     const run_options *o;
     fmal_run_options options;
     fmal_dataset *set;
+    char checksum[33]; /* of all that the run works on */
     fmal_run_hooks hooks;
     fmal_run_setup setup;
     rundir dir;
@@ -300,6 +304,8 @@ static fmal_status rounds(job *j)
 
     if (st == FMAL_OK)
         st = fmal_run_rounds(run);
+    if (st == FMAL_OK)
+        st = pretrained_save(j->c, &j->o->pretrained, run);
     if (was_done)
         fmal_log(FMAL_LOG_INFO, "done", "this run was finished before");
     if (st == FMAL_OK)
@@ -340,7 +346,8 @@ static fmal_status run_on_data(job *j)
     runlog_hook(&j->log, &j->hooks);
     j->setup = (fmal_run_setup){ &c->ctx, j->set, &j->options, &j->hooks, &c->phases };
     fmal_status st = job_identity(c, o->data, &j->log.identity);
-    j->log.identity.checksum = j->set->checksum;
+    pretrained_checksum(j->set, &j->options, j->checksum);
+    j->log.identity.checksum = j->checksum;
     if (st == FMAL_OK)
         st = plan(j);
     if (st == FMAL_OK && !o->job.dry_run)
@@ -357,11 +364,15 @@ static fmal_status run(cli *c, void *given)
     FMAL_TRY(check_singleton(&c->ctx));
     FMAL_TRY(selection_map(c->opts, &o->selection, &j.options.select));
     FMAL_TRY(check_options(&j));
+    FMAL_TRY(pretrained_check(&c->ctx, &o->pretrained));
     job_begin(c);
     fmal_stop_install();
     fmal_status st = open_data(&j);
     if (st == FMAL_OK)
+        st = pretrained_load(&c->ctx, &o->pretrained, j.set, &j.options);
+    if (st == FMAL_OK)
         st = run_on_data(&j);
+    fmal_net_destroy(&j.options.start);
     fmal_dataset_close(&j.set);
     return st;
 }
