@@ -419,10 +419,9 @@ static fmal_status check_sizes(const fmal_run_setup *setup)
 static fmal_status make_net(const fmal_run_setup *setup, fmal_net **net)
 {
     const fmal_run_options *o = setup->options;
-    int room = o->train.micro_batch > FMAL_BLOCK ? o->train.micro_batch : FMAL_BLOCK;
 
     return fmal_net_create(o->arch, setup->set->shape, setup->set->classes, o->hidden,
-                           room, net);
+                           o->train.micro_batch, net);
 }
 
 static fmal_status create(const fmal_run_setup *setup, fmal_run **out)
@@ -554,7 +553,8 @@ fmal_status fmal_run_plan_make(const fmal_run_setup *setup, fmal_run_plan *plan)
     p.labelled_at_end = o->initial + o->rounds * o->select.batch;
     p.bytes_data = share * ((double) set->row_bytes + 4);
     /* weights, two moments, gradients of micro-batches, fixed-point sums, the state */
-    p.bytes_network = (double) p.params * (4 + 8 + 4 + 8 + 4 + 12);
+    p.bytes_network =
+        (double) p.params * (4 + 8 + 4 + 8 + 4 + 12) + fmal_net_bytes(net);
     p.has_selection = o->strategy->searches;
     fmal_net_destroy(&net);
     p.bytes = p.bytes_data + p.bytes_network;

@@ -236,8 +236,15 @@ static int64_t compute_gradients(fmal_trainer *t, const batch *b, fmal_idx *take
 
         fmal_dataset_decode(t->set, t->rows + (size_t) *taken * t->set->row_bytes, n,
                             t->x);
-        fmal_net_gradient(t->net, t->x, t->labels + *taken, n,
-                          t->grads + slot * t->stride, &t->losses[slot], &correct);
+        fmal_net_batch micro = { .x = t->x,
+                                 .labels = t->labels + *taken,
+                                 .n = n,
+                                 .index_g = t->mine + *taken,
+                                 .seed = t->options.seed,
+                                 .round = t->options.round,
+                                 .epoch = (uint32_t) t->epochs };
+        fmal_net_gradient(t->net, &micro, t->grads + slot * t->stride, NULL,
+                          &t->losses[slot], &correct);
         *taken += n;
         right += correct;
     }
