@@ -28,8 +28,8 @@ typedef enum fmal_head {
  * "module." and the like before a name goes, "shortcut" is "downsample", "fc", "linear"
  * and "classifier" are "head", "num_batches_tracked" is ignored, and so is a bias of
  * the head that is zero. Every other tensor must be the network's, and there must be
- * all of these, of the right shape, of 16-, 32- or 64-bit floating-point numbers, and
- * finite.
+ * all of these, running statistics too, of the right shape, of 16-, 32- or 64-bit
+ * floating-point numbers, and finite; a variance is at least 0.
  *
  * Collective over ctx: the root reads and judges, all get its numbers.
  *

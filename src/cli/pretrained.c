@@ -63,14 +63,16 @@ fmal_status pretrained_load(const fmal_ctx *ctx, const pretrained_options *o,
 void pretrained_checksum(const fmal_dataset *set, const fmal_run_options *run,
                          char hex[33])
 {
-    char text[128], weights[33];
+    char text[128], weights[33], stats[33];
 
     snprintf(hex, 33, "%s", set->checksum);
     if (!run->start)
         return;
     fmal_checksum(fmal_net_params(run->start),
                   sizeof(float) * (size_t) fmal_net_size(run->start), weights);
-    int n = snprintf(text, sizeof text, "%s %s", set->checksum, weights);
+    fmal_checksum(fmal_net_stats(run->start),
+                  sizeof(float) * (size_t) fmal_net_stats_size(run->start), stats);
+    int n = snprintf(text, sizeof text, "%s %s %s", set->checksum, weights, stats);
     fmal_checksum(text, (size_t) n, hex);
 }
 

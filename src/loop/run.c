@@ -218,6 +218,8 @@ static void first_weights(fmal_run *run)
     fmal_idx n = o->start_head ? fmal_net_size(start) : head->offset;
     memcpy(fmal_net_params(run->net), fmal_net_params(start),
            sizeof(float) * (size_t) n);
+    memcpy(fmal_net_stats(run->net), fmal_net_stats(start),
+           sizeof(float) * (size_t) fmal_net_stats_size(start));
 }
 
 /* The weights that training starts from: the first ones, or those there are. */

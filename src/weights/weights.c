@@ -17,24 +17,29 @@
 
 int fmal_slots(const fmal_net *net)
 {
-    return fmal_net_tensors(net);
+    return fmal_net_tensors(net) + fmal_net_stat_tensors(net);
 }
 
 fmal_slot fmal_slot_at(const fmal_net *net, int i)
 {
-    const fmal_tensor *t = fmal_net_tensor(net, i);
+    int weights = fmal_net_tensors(net);
+    const fmal_tensor *t =
+        i < weights ? fmal_net_tensor(net, i) : fmal_net_stat_tensor(net, i - weights);
 
-    return (fmal_slot){ t, t->offset, true };
+    return (fmal_slot){ t, (i < weights ? 0 : fmal_net_size(net)) + t->offset,
+                        i < weights };
 }
 
 float *fmal_slot_values(fmal_net *net, const fmal_slot *slot)
 {
-    return fmal_net_params(net) + slot->at;
+    float *block = slot->is_weight ? fmal_net_params(net) : fmal_net_stats(net);
+
+    return block + slot->tensor->offset;
 }
 
 static fmal_idx block_size(const fmal_net *net)
 {
-    return fmal_net_size(net);
+    return fmal_net_size(net) + fmal_net_stats_size(net);
 }
 
 /* The last layer is the last of the parameters. */
@@ -236,14 +241,36 @@ static fmal_status check_bias(const match *m)
 
 /* ---- Loading ---- */
 
+static bool ends_in(const char *text, const char *ending)
+{
+    size_t n = strlen(text), tail = strlen(ending);
+
+    return n > tail && strcasecmp(text + n - tail, ending) == 0;
+}
+
+/* A variance below zero has no square root. */
+static fmal_status check_variance(const match *m, const fmal_tensor *t,
+                                  const float *values)
+{
+    for (fmal_idx j = 0; j < t->count && ends_in(t->name, ".running_var"); j++)
+        if (values[j] < 0)
+            return FMAL_FAIL(FMAL_ERR_FORMAT,
+                             "%s: %s: element %" PRId64
+                             " is %g; a variance is at least 0",
+                             m->store->path, t->name, j, (double) values[j]);
+    return FMAL_OK;
+}
+
 static fmal_status read_slots(const match *m, float *block)
 {
     for (int i = 0; i < fmal_slots(m->net); i++) {
+        fmal_slot slot = fmal_slot_at(m->net, i);
+
         if (m->from[i] < 0)
             continue;
         FMAL_TRY(check_shape(m, i));
-        FMAL_TRY(
-            fmal_store_read(m->store, m->from[i], block + fmal_slot_at(m->net, i).at));
+        FMAL_TRY(fmal_store_read(m->store, m->from[i], block + slot.at));
+        FMAL_TRY(check_variance(m, slot.tensor, block + slot.at));
     }
     return check_bias(m);
 }
@@ -303,13 +330,6 @@ fmal_status fmal_weights_load(const fmal_ctx *ctx, const char *path, fmal_head h
 }
 
 /* ---- Saving ---- */
-
-static bool ends_in(const char *path, const char *ending)
-{
-    size_t n = strlen(path), tail = strlen(ending);
-
-    return n > tail && strcasecmp(path + n - tail, ending) == 0;
-}
 
 fmal_status fmal_weights_check_name(const char *path)
 {

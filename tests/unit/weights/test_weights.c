@@ -163,6 +163,100 @@ static void test_without_head(fmal_test *t)
     fmal_net_destroy(&before);
 }
 
+/* ---- Batch normalisation ---- */
+
+static fmal_net *residual_net(uint64_t seed)
+{
+    fmal_net *net = NULL;
+
+    if (fmal_net_create("resnet18-slim", (const int[]){ 3, 32, 32 }, 10, 1, 1, &net) !=
+        FMAL_OK)
+        abort();
+    fmal_net_init(net, seed, 0);
+    for (fmal_idx i = 0; i < fmal_net_stats_size(net); i++)
+        fmal_net_stats(net)[i] = (float) (seed + 1) / (float) (i + 1);
+    return net;
+}
+
+static bool same_net(fmal_net *a, fmal_net *b)
+{
+    return memcmp(fmal_net_params(a), fmal_net_params(b),
+                  (size_t) fmal_net_size(a) * sizeof(float)) == 0 &&
+           memcmp(fmal_net_stats(a), fmal_net_stats(b),
+                  (size_t) fmal_net_stats_size(a) * sizeof(float)) == 0;
+}
+
+/* Words of the header exchanged for others, everywhere; the rest of the file stays. */
+static void rename_in(const char *path, const char *to, const char *const *words, int n)
+{
+    char *data = NULL, *header = calloc(1, 1 << 16);
+    size_t bytes = 0, at = 0, used = 0;
+
+    if (!header || fmal_file_read(path, 16 << 20, &data, &bytes) != FMAL_OK)
+        abort();
+    size_t length = (unsigned char) data[0] + 256u * (unsigned char) data[1];
+    while (at < length) {
+        const char *p = data + 8 + at;
+        int k = 0;
+
+        while (k < n && strncmp(p, words[2 * k], strlen(words[2 * k])) != 0)
+            k++;
+        if (k < n) {
+            used += (size_t) sprintf(header + used, "%s", words[2 * k + 1]);
+            at += strlen(words[2 * k]);
+        } else {
+            header[used++] = *p;
+            at++;
+        }
+    }
+    if (put_file(to, used, header, data + 8 + length, bytes - 8 - length) != FMAL_OK)
+        abort();
+    fmal_free(&data);
+    free(header);
+}
+
+/* As torchvision and others call it: statistics come along. */
+static void test_residual(fmal_test *t)
+{
+    static const char *const words[] = { "head.weight", "fc.weight", ".downsample.",
+                                         ".shortcut.",  "\"conv1",   "\"module.conv1" };
+    static const char *const slip[] = { "\"bn1.running_var", "\"bn1.running_vat" };
+    char path[600], other[600];
+    fmal_net *net = residual_net(1), *back = residual_net(2), *before = residual_net(2);
+    bool has_head;
+
+    snprintf(path, sizeof path, "%s", fmal_test_path(t, "residual.safetensors"));
+    snprintf(other, sizeof other, "%s", fmal_test_path(t, "renamed"));
+    fmal_test_status(t, fmal_weights_save(&t->ctx, path, net, ""), FMAL_OK,
+                     "a residual network");
+    if (t->ctx.rank == 0)
+        rename_in(path, other, slip, 1);
+    fmal_test_status(t, load_into(t, other, FMAL_HEAD_REQUIRED, back, &has_head),
+                     FMAL_ERR_FORMAT, "without one of its statistics");
+    fmal_test_ok(t,
+                 same_net(back, before) &&
+                     strstr(fmal_error_text(),
+                            "of 101 tensors 1 missing: bn1.running_var, 1 unexpected: "
+                            "bn1.running_vat (did you mean bn1.running_var?)"),
+                 "said '%s'", fmal_error_text());
+    if (t->ctx.rank == 0)
+        rename_in(path, other, words, 3);
+    fmal_test_status(t, load_into(t, other, FMAL_HEAD_REQUIRED, back, &has_head),
+                     FMAL_OK, "by the names of others");
+    fmal_test_ok(t, has_head && same_net(back, net), "all of it comes back");
+
+    fmal_net_stats(net)[40] = -1; /* layer1.0.bn1: 16 means follow 2 x 16 of bn1 */
+    fmal_net_stats(net)[50] = -1;
+    fmal_test_status(t, fmal_weights_save(&t->ctx, path, net, ""), FMAL_OK, "saved");
+    fmal_test_status(t, load_into(t, path, FMAL_HEAD_REQUIRED, back, &has_head),
+                     FMAL_ERR_FORMAT, "a variance below zero");
+    fmal_test_ok(t, strstr(fmal_error_text(), "layer1.0.bn1.running_var: element 2 is"),
+                 "said '%s'", fmal_error_text());
+    fmal_net_destroy(&net);
+    fmal_net_destroy(&back);
+    fmal_net_destroy(&before);
+}
+
 /* ---- Types ---- */
 
 /* Bits by the definitions of the formats, and what they are. */
@@ -284,6 +378,7 @@ int main(int argc, char **argv)
     test_endings(&t);
     test_names(&t);
     test_without_head(&t);
+    test_residual(&t);
     test_types(&t);
     test_h5_double(&t);
     fmal_h5_shutdown();
