@@ -192,13 +192,31 @@ static const char *const stage_names[] = { "pick", "train", "done" };
 /* Random streams are keyed by rounds below this (rng.h). */
 enum { MAX_ROUNDS = 1 << 24 };
 
+/* Only of a training with samples held out. */
+static fmal_status write_best(fmal_h5 *h, const fmal_train_count *t)
+{
+    if (t->best_epoch == 0)
+        return FMAL_OK;
+    FMAL_TRY(fmal_h5_attr_i64(h, "/", "best_epoch", t->best_epoch));
+    return fmal_h5_attr_f64(h, "/", "best_loss", t->best_loss);
+}
+
+static fmal_status read_best(fmal_h5 *h, fmal_train_count *t)
+{
+    if (!fmal_h5_has_attr(h, "/", "best_epoch"))
+        return FMAL_OK;
+    FMAL_TRY(fmal_h5_get_i64(h, "/", "best_epoch", &t->best_epoch));
+    return fmal_h5_get_f64(h, "/", "best_loss", &t->best_loss);
+}
+
 static fmal_status write_position(fmal_h5 *h, const fmal_run_state *s)
 {
     FMAL_TRY(fmal_h5_attr_i64(h, "/", "round", s->round));
     FMAL_TRY(fmal_h5_attr_text(h, "/", "stage", stage_names[s->stage]));
     FMAL_TRY(fmal_h5_attr_i64(h, "/", "rounds_done", s->rounds_done));
-    FMAL_TRY(fmal_h5_attr_i64(h, "/", "epochs", s->epochs));
-    FMAL_TRY(fmal_h5_attr_i64(h, "/", "steps", s->steps));
+    FMAL_TRY(fmal_h5_attr_i64(h, "/", "epochs", s->trained.epochs));
+    FMAL_TRY(fmal_h5_attr_i64(h, "/", "steps", s->trained.steps));
+    FMAL_TRY(write_best(h, &s->trained));
     FMAL_TRY(fmal_h5_attr_i64(h, "/", "events_bytes", s->events_bytes));
     return fmal_h5_attr_f64(h, "/", "seconds", s->seconds);
 }
@@ -214,13 +232,14 @@ static fmal_status read_position(fmal_h5 *h, fmal_run_state *s)
         i++;
     s->stage = (fmal_stage) i;
     FMAL_TRY(fmal_h5_get_i64(h, "/", "rounds_done", &s->rounds_done));
-    FMAL_TRY(fmal_h5_get_i64(h, "/", "epochs", &s->epochs));
-    FMAL_TRY(fmal_h5_get_i64(h, "/", "steps", &s->steps));
+    FMAL_TRY(fmal_h5_get_i64(h, "/", "epochs", &s->trained.epochs));
+    FMAL_TRY(fmal_h5_get_i64(h, "/", "steps", &s->trained.steps));
+    FMAL_TRY(read_best(h, &s->trained));
     FMAL_TRY(fmal_h5_get_i64(h, "/", "events_bytes", &s->events_bytes));
     FMAL_TRY(fmal_h5_get_f64(h, "/", "seconds", &s->seconds));
     if (i == FMAL_COUNT(stage_names) || s->round < 0 || s->round > MAX_ROUNDS ||
-        s->rounds_done < 0 || s->rounds_done > s->round + 1 || s->epochs < 0 ||
-        s->steps < 0 || s->events_bytes < 0)
+        s->rounds_done < 0 || s->rounds_done > s->round + 1 || s->trained.epochs < 0 ||
+        s->trained.steps < 0 || s->events_bytes < 0)
         return FMAL_FAIL(FMAL_ERR_FORMAT,
                          "%s: its counts at stage '%s' of round %lld make no sense",
                          fmal_h5_path(h), stage, (long long) s->round);
@@ -287,7 +306,9 @@ fmal_status fmal_run_state_write(fmal_h5 *h, const fmal_run_state *s)
                          "parameters of the network, tensor after tensor", NULL,
                          s->params));
     FMAL_TRY(write_array(h, "/model/optimizer", FMAL_F32, s->n_optimizer, "value",
-                         "state of the optimizer; empty unless a training is under way",
+                         "state of the optimizer, then the best parameters by the "
+                         "samples held out, if any are; empty unless a training is "
+                         "under way",
                          NULL, s->optimizer));
     if (s->net)
         FMAL_TRY(write_model(h, s->net, s->set));

@@ -264,7 +264,7 @@ static fmal_status begin(job *j, fmal_run **run)
         fmal_log(FMAL_LOG_INFO, "resume",
                  "round=%" PRId64 " labels=%" PRId64 " epochs=%" PRId64
                  " added=%" PRId64 " removed=%" PRId64,
-                 saved.round, saved.n_picks, saved.epochs, saved.selection.n_added,
+                 saved.round, saved.n_picks, saved.trained.epochs, saved.selection.n_added,
                  saved.selection.n_removed);
         st = fmal_run_resume(&j->setup, &saved, run);
         if (st == FMAL_OK) /* rows past the checkpoint go */

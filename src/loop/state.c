@@ -94,6 +94,15 @@ static int64_t rounds_kept(const fmal_run_state *s)
     return s->stage == FMAL_STAGE_TRAIN ? s->rounds_done + 1 : s->rounds_done;
 }
 
+/* Whether a training can have come so far; the first epoch is the best of one. */
+static bool is_possible(const fmal_run_options *o, const fmal_train_count *t)
+{
+    bool judged = o->train.validation > 0 && t->epochs > 0;
+
+    return t->epochs >= 0 && t->steps >= 0 && t->best_epoch >= judged &&
+           t->best_epoch <= (judged ? t->epochs : 0) && isfinite(t->best_loss);
+}
+
 /* Whether the counts of a state are what a run with these options passes through. */
 static bool is_consistent(const fmal_run_options *o, const fmal_run_state *s)
 {
@@ -109,14 +118,14 @@ static bool is_consistent(const fmal_run_options *o, const fmal_run_state *s)
     for (int64_t r = 0; r <= rounds_picked(s); r++)
         if (s->first_pick[r] != (r == 0 ? 0 : o->initial + (r - 1) * o->select.batch))
             return false;
-    if (s->epochs < 0 || s->steps < 0 || (!training && s->epochs > 0))
+    if (!is_possible(o, &s->trained) || (!training && s->trained.epochs > 0))
         return false;
     if (s->has_selection &&
         (s->stage != FMAL_STAGE_PICK || s->selection.n_removed < 0 ||
          s->selection.n_removed > s->selection.n_added))
         return false;
     /* Only a run that has not trained yet has no weights. */
-    return s->n_params > 0 || (training && s->round == 0 && s->epochs == 0);
+    return s->n_params > 0 || (training && s->round == 0 && s->trained.epochs == 0);
 }
 
 static fmal_status copy_arrays(const fmal_run_state *from, fmal_run_state *s)
@@ -156,8 +165,7 @@ fmal_status fmal_state_copy(const fmal_run_options *options, const fmal_run_stat
     s.n_picks = from->n_picks;
     s.n_params = from->n_params;
     s.n_optimizer = from->n_optimizer;
-    s.epochs = from->epochs;
-    s.steps = from->steps;
+    s.trained = from->trained;
     s.events_bytes = from->events_bytes;
     s.seconds = from->seconds;
     *out = s;

@@ -71,12 +71,12 @@ static inline fmal_run_state state_at(fmal_stage stage)
         .n_params = PARAMS,
         .optimizer = room(OPTIMISER, sizeof(float)),
         .n_optimizer = stage == FMAL_STAGE_TRAIN ? OPTIMISER : 0,
-        .epochs = stage == FMAL_STAGE_TRAIN ? 17 : 0,
-        .steps = stage == FMAL_STAGE_TRAIN ? (int64_t) 1 << 40 : 0,
         .events_bytes = 123456789012,
         .seconds = 0.1,
     };
 
+    if (stage == FMAL_STAGE_TRAIN)
+        s.trained = (fmal_train_count){ 17, (int64_t) 1 << 40, 11, 1.0 / 3 };
     for (int r = 0; r < ROUND + 1; r++)
         s.rounds[r] =
             (fmal_round){ 10 + r,        20 + r,        1.0 / (r + 3), 2.0 / (r + 3),
@@ -121,7 +121,10 @@ static inline bool same_state(const fmal_run_state *a, const fmal_run_state *b)
     return a->round == b->round && a->stage == b->stage &&
            a->rounds_done == b->rounds_done && a->n_picks == b->n_picks &&
            a->n_params == b->n_params && a->n_optimizer == b->n_optimizer &&
-           a->epochs == b->epochs && a->steps == b->steps &&
+           a->trained.epochs == b->trained.epochs &&
+           a->trained.steps == b->trained.steps &&
+           a->trained.best_epoch == b->trained.best_epoch &&
+           a->trained.best_loss == b->trained.best_loss &&
            a->events_bytes == b->events_bytes && a->seconds == b->seconds &&
            SAME(a->rounds, b->rounds, rounds) &&
            SAME(a->first_pick, b->first_pick, batches + 1) &&
