@@ -1,6 +1,6 @@
 /*
  * Random crops and flips, the usual augmentation of small images (He et al. 2016,
- * arXiv:1512.03385, section 4.2; docs/references.bib: he2016deep).
+ * arXiv:1512.03385, section 4.2; docs/references.bib: he2016resnet).
  *
  * They work on the pixels as they are stored, so that what moves in from outside is
  * black before normalisation. What an image becomes is keyed by its own number, and so
