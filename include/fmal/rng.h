@@ -25,6 +25,7 @@ typedef enum fmal_rng_purpose {
     FMAL_RNG_SYNTH = 5,      /* made-up pools; index: sample, or weight of the head */
     FMAL_RNG_AUGMENT = 8,    /* of images in training; index: epoch x 2^40 + sample */
     FMAL_RNG_VALIDATION = 9, /* samples held out of training; index: sample */
+    FMAL_RNG_DROPOUT = 10,   /* what training drops; index: epoch, layer, sample */
 } fmal_rng_purpose;
 
 /** A position in a stream. A plain value. */

@@ -53,7 +53,7 @@ static const fmal_opt table[] = {
       .max = 65536,
       .identity = true,
       .unit = "units",
-      .help = "width of the hidden layer (mlp)" },
+      .help = "width of the hidden layer (mlp, lenet)" },
     { .name = "initial",
       .type = FMAL_OPT_INT,
       .offset = AT(initial),
@@ -115,7 +115,8 @@ static fmal_status check_options(const job *j)
 {
     const fmal_opts *opts = j->c->opts;
 
-    if (fmal_opts_given(opts, "hidden") && strcmp(j->options.arch, "mlp") != 0)
+    if (fmal_opts_given(opts, "hidden") && strcmp(j->options.arch, "mlp") != 0 &&
+        strcmp(j->options.arch, "lenet") != 0)
         return FMAL_FAIL(FMAL_ERR_USAGE, "--hidden: the model '%s' has no hidden layer",
                          j->options.arch);
     return FMAL_OK;

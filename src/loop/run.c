@@ -412,10 +412,9 @@ static fmal_status check_setup(const fmal_run_setup *setup)
 static fmal_status make_net(const fmal_run_setup *setup, fmal_net **net)
 {
     const fmal_run_options *o = setup->options;
-    int room = o->train.micro_batch > FMAL_BLOCK ? o->train.micro_batch : FMAL_BLOCK;
 
     return fmal_net_create(o->arch, setup->set->shape, setup->set->classes, o->hidden,
-                           room, net);
+                           o->train.micro_batch, net);
 }
 
 static fmal_status create(const fmal_run_setup *setup, fmal_run **out)
@@ -539,10 +538,11 @@ fmal_status fmal_run_plan_make(const fmal_run_setup *setup, fmal_run_plan *plan)
     p.params = fmal_net_size(net);
     p.labelled_at_end = o->initial + o->rounds * o->select.batch;
     p.bytes_data = share * ((double) set->row_bytes + 4);
-    /* weights, the trainer, the state for checkpoints: weights and three of their size
-     */
+    /* the network, the trainer, the state for checkpoints: weights and three of their
+       size */
     p.bytes_network = (double) p.params * (4 + 4 + 12) +
-                      fmal_train_bytes(&o->train, net, setup->ctx->size);
+                      fmal_train_bytes(&o->train, net, setup->ctx->size) +
+                      fmal_net_bytes(net);
     p.has_selection = o->strategy->searches;
     fmal_net_destroy(&net);
     p.bytes = p.bytes_data + p.bytes_network;

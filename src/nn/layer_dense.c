@@ -1,56 +1,100 @@
-#include "nn_impl.h"
+#include "layer.h"
 
-#include <cblas.h>
 #include <string.h>
 
-static void forward(const fmal_layer *l, const float *params, const float *x, int n,
-                    float *y)
+static void forward(const fmal_call *c, const fmal_real *x, const fmal_real *x2,
+                    fmal_real *y)
 {
-    const float *weight = params + l->weight;
+    const fmal_layer *l = c->layer;
+    const fmal_real *weight = c->params + l->weight;
 
+    (void) x2;
     if (l->bias >= 0)
-        for (int i = 0; i < n; i++)
-            memcpy(y + (fmal_idx) i * l->outputs, params + l->bias,
+        for (int i = 0; i < c->n; i++)
+            memcpy(y + (fmal_idx) i * l->outputs, c->params + l->bias,
                    (size_t) l->outputs * sizeof *y);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, l->outputs, l->inputs, 1, x,
-                l->inputs, weight, l->inputs, l->bias >= 0 ? 1 : 0, y, l->outputs);
+    fmal_gemm_real(CblasRowMajor, CblasNoTrans, CblasTrans, c->n, l->outputs, l->inputs,
+                   1, x, l->inputs, weight, l->inputs, l->bias >= 0 ? 1 : 0, y,
+                   l->outputs);
 }
 
-static void bias_gradient(const float *dy, int n, int outputs, float *grad)
+static void backward(const fmal_call *c, const fmal_real *x, const fmal_real *y,
+                     const fmal_real *dy, fmal_real *dx)
 {
-    memset(grad, 0, (size_t) outputs * sizeof *grad);
-    for (int i = 0; i < n; i++)
-        for (int k = 0; k < outputs; k++)
-            grad[k] += dy[(fmal_idx) i * outputs + k];
-}
+    const fmal_layer *l = c->layer;
 
-static void backward(const fmal_layer *l, const float *params, const float *x,
-                     const float *y, const float *dy, int n, float *grad, float *dx)
-{
+    (void) x;
     (void) y;
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, l->outputs, l->inputs, n, 1,
-                dy, l->outputs, x, l->inputs, 0, grad + l->weight, l->inputs);
+    fmal_gemm_real(CblasRowMajor, CblasNoTrans, CblasNoTrans, c->n, l->inputs,
+                   l->outputs, 1, dy, l->outputs, c->params + l->weight, l->inputs, 0,
+                   dx, l->inputs);
+}
+
+/* dw = beta dw + dy^T x */
+static void weight_gradient(const fmal_call *c, const fmal_real *x, const fmal_real *dy,
+                            fmal_real beta, fmal_real *dw)
+{
+    const fmal_layer *l = c->layer;
+
+    fmal_gemm_real(CblasRowMajor, CblasTrans, CblasNoTrans, l->outputs, l->inputs, c->n,
+                   1, dy, l->outputs, x, l->inputs, beta, dw, l->inputs);
+}
+
+/* db += sum of dy */
+static void add_bias_gradient(const fmal_call *c, const fmal_real *dy, fmal_real *db)
+{
+    int outputs = c->layer->outputs;
+
+    for (int i = 0; i < c->n; i++)
+        for (int k = 0; k < outputs; k++)
+            db[k] += dy[(fmal_idx) i * outputs + k];
+}
+
+static void gradient(const fmal_call *c, const fmal_real *x, const fmal_real *dy,
+                     fmal_real *grad)
+{
+    const fmal_layer *l = c->layer;
+
+    weight_gradient(c, x, dy, 0, grad + l->weight);
+    if (l->bias < 0)
+        return;
+    memset(grad + l->bias, 0, (size_t) l->outputs * sizeof *grad);
+    add_bias_gradient(c, dy, grad + l->bias);
+}
+
+/* d_i = dy_i x_i^T, hence squares of d_i are products of squares. */
+static void squares(const fmal_call *c, const fmal_real *x, const fmal_real *dy,
+                    fmal_real *sum)
+{
+    const fmal_layer *l = c->layer;
+    fmal_idx inputs = (fmal_idx) c->n * l->inputs,
+             outputs = (fmal_idx) c->n * l->outputs;
+    fmal_real *x_squared = c->work, *dy_squared = c->work + inputs;
+
+    for (fmal_idx i = 0; i < inputs; i++)
+        x_squared[i] = x[i] * x[i];
+    for (fmal_idx i = 0; i < outputs; i++)
+        dy_squared[i] = dy[i] * dy[i];
+    weight_gradient(c, x_squared, dy_squared, 1, sum + l->weight);
     if (l->bias >= 0)
-        bias_gradient(dy, n, l->outputs, grad + l->bias);
-    if (dx)
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, l->inputs, l->outputs,
-                    1, dy, l->outputs, params + l->weight, l->inputs, 0, dx, l->inputs);
+        add_bias_gradient(c, dy_squared, sum + l->bias);
 }
 
-static double flops(const fmal_layer *l)
+static void masked(const fmal_call *c, const fmal_real *x, const fmal_real *dy,
+                   const fmal_idx *index, fmal_idx count, fmal_real *out,
+                   fmal_idx stride)
 {
-    return 2.0 * l->inputs * l->outputs;
+    const fmal_layer *l = c->layer;
+
+    for (int i = 0; i < c->n; i++, x += l->inputs, dy += l->outputs, out += stride)
+        for (fmal_idx j = 0; j < count; j++) {
+            fmal_idx at = index[j] - l->weight;
+
+            out[j] = l->bias >= 0 && index[j] >= l->bias
+                         ? dy[index[j] - l->bias]
+                         : dy[at / l->inputs] * x[at % l->inputs];
+        }
 }
 
-static const fmal_layer_kind dense = { "dense", forward, backward, flops };
-
-void fmal_net_append_dense(fmal_net *net, const char *name, int outputs, bool bias)
-{
-    int inputs = fmal_net_width(net);
-    fmal_layer *l = fmal_net_append(net, &dense, outputs);
-
-    l->weight = fmal_net_append_tensor(net, name, "weight", 2,
-                                       (const int[]){ outputs, inputs }, inputs);
-    if (bias)
-        l->bias = fmal_net_append_tensor(net, name, "bias", 1, &outputs, inputs);
-}
+const fmal_layer_ops FMAL_REAL(fmal_dense) = { forward, backward, gradient, squares,
+                                               masked };

@@ -1,39 +1,27 @@
-#include "nn_impl.h"
+#include "layer.h"
 
-/* Both comparisons are false for NaN, so that it is passed on, not hidden as a 0. */
+/* Works in place. Both comparisons are false for NaN, so that it is passed on, not
+   hidden as a 0. */
 
-static void forward(const fmal_layer *l, const float *params, const float *x, int n,
-                    float *y)
+static void forward(const fmal_call *c, const fmal_real *x, const fmal_real *x2,
+                    fmal_real *y)
 {
-    fmal_idx count = (fmal_idx) n * l->outputs;
+    fmal_idx count = (fmal_idx) c->n * c->layer->outputs;
 
-    (void) params;
+    (void) x2;
     for (fmal_idx i = 0; i < count; i++)
         y[i] = x[i] <= 0 ? 0 : x[i];
 }
 
-static void backward(const fmal_layer *l, const float *params, const float *x,
-                     const float *y, const float *dy, int n, float *grad, float *dx)
+static void backward(const fmal_call *c, const fmal_real *x, const fmal_real *y,
+                     const fmal_real *dy, fmal_real *dx)
 {
-    fmal_idx count = (fmal_idx) n * l->outputs;
+    fmal_idx count = (fmal_idx) c->n * c->layer->outputs;
 
-    (void) params;
     (void) x;
-    (void) grad;
-    if (!dx)
-        return;
     for (fmal_idx i = 0; i < count; i++)
         dx[i] = y[i] <= 0 ? 0 : dy[i];
 }
 
-static double flops(const fmal_layer *l)
-{
-    return l->outputs;
-}
-
-static const fmal_layer_kind relu = { "relu", forward, backward, flops };
-
-void fmal_net_append_relu(fmal_net *net)
-{
-    fmal_net_append(net, &relu, fmal_net_width(net));
-}
+const fmal_layer_ops FMAL_REAL(fmal_relu) = { .forward = forward,
+                                              .backward = backward };

@@ -1,9 +1,9 @@
-#include "fmal/nn.h"
+#include "pass.h"
 
 #include <math.h>
 
 /* First class with the largest logit. */
-static int largest_class(const float *z, int c)
+static int largest_class(const fmal_real *z, int c)
 {
     int best = 0;
 
@@ -15,26 +15,28 @@ static int largest_class(const float *z, int c)
 
 /* With the largest logit subtracted every exponential is at most 1, and one of them is
    1, so that neither their sum nor its logarithm can overflow. */
-static double sample_loss(const float *z, int label, int c, double top, float *slope)
+static double sample_loss(const fmal_real *z, int label, int c, double top,
+                          fmal_real *slope)
 {
     double sum = 0;
 
     for (int k = 0; k < c; k++)
         sum += exp(z[k] - top);
     for (int k = 0; slope && k < c; k++)
-        slope[k] = (float) (exp(z[k] - top) / sum - (k == label));
+        slope[k] = (fmal_real) (exp(z[k] - top) / sum - (k == label));
     return log(sum) - (z[label] - top);
 }
 
-void fmal_softmax_loss(const float *logits, const int32_t *labels, int n, int c,
-                       float *slope, double *loss, int *correct)
+void FMAL_REAL(fmal_cross_entropy)(const fmal_real *logits, const int32_t *labels,
+                                   int n, int c, fmal_real *slope, double *loss,
+                                   int *correct)
 {
     double total = 0;
     int right = 0;
 
     for (int i = 0; i < n; i++) {
-        const float *z = logits + (fmal_idx) i * c;
-        float *s = slope ? slope + (fmal_idx) i * c : NULL;
+        const fmal_real *z = logits + (fmal_idx) i * c;
+        fmal_real *s = slope ? slope + (fmal_idx) i * c : NULL;
 
         if (labels[i] < 0) {
             for (int k = 0; s && k < c; k++)

@@ -1,80 +1,35 @@
-#include "nn_impl.h"
+#include "pass.h"
 #include "fmal/mem.h"
 #include "fmal/rng.h"
 
 #include <assert.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
-
-/* ---- Construction ---- */
-
-int fmal_net_width(const fmal_net *net)
-{
-    return net->n_layers > 0 ? net->layers[net->n_layers - 1].outputs : net->inputs;
-}
-
-fmal_layer *fmal_net_append(fmal_net *net, const fmal_layer_kind *kind, int outputs)
-{
-    assert(net->n_layers < FMAL_MAX_LAYERS);
-    int inputs = fmal_net_width(net);
-    fmal_layer *l = &net->layers[net->n_layers++];
-
-    *l = (fmal_layer){
-        .kind = kind, .inputs = inputs, .outputs = outputs, .weight = -1, .bias = -1
-    };
-    return l;
-}
-
-fmal_idx fmal_net_append_tensor(fmal_net *net, const char *layer, const char *part,
-                                int ndims, const int *dims, int fan_in)
-{
-    assert(net->n_tensors < FMAL_MAX_TENSORS);
-    fmal_tensor *t = &net->tensors[net->n_tensors++];
-
-    snprintf(t->name, sizeof t->name, "%s.%s", layer, part);
-    t->offset = net->size;
-    t->count = 1;
-    t->ndims = ndims;
-    t->fan_in = fan_in;
-    for (int i = 0; i < ndims; i++) {
-        t->dims[i] = dims[i];
-        t->count *= dims[i];
-    }
-    net->size += t->count;
-    return t->offset;
-}
 
 static fmal_status allocate(fmal_net *net)
 {
-    fmal_idx widest = 0;
-
     FMAL_TRY(FMAL_ALLOC(&net->params, net->size));
-    for (int i = 0; i < net->n_layers; i++) {
-        fmal_idx width = net->layers[i].outputs;
-
-        FMAL_TRY(FMAL_ALLOC(&net->outputs[i], net->max_batch * width));
-        widest = width > widest ? width : widest;
-    }
-    for (int i = 0; i < 2; i++)
-        FMAL_TRY(FMAL_ALLOC(&net->slopes[i], net->max_batch * widest));
-    return FMAL_OK;
+    FMAL_TRY(FMAL_ALLOC(&net->stats, net->stats_size));
+    FMAL_TRY(FMAL_ALLOC(&net->memory, 1));
+    return fmal_pass_init_f32(net->memory, net, net->params, net->stats);
 }
 
-fmal_status fmal_net_create(const char *arch, const int shape[3], int classes,
-                            int hidden, int max_batch, fmal_net **out)
+fmal_status fmal_net_build(fmal_net_layers *layers, const int shape[3], int classes,
+                           int hidden, int max_batch, fmal_net **out)
 {
     fmal_net *net = NULL;
     fmal_status st;
 
     assert(classes >= 2 && max_batch >= 1);
     FMAL_TRY(FMAL_ALLOC(&net, 1));
+    memcpy(net->shape, shape, sizeof net->shape);
     net->inputs = shape[0] * shape[1] * shape[2];
     net->classes = classes;
     net->max_batch = max_batch;
-    st = fmal_arch_build(net, arch, hidden);
-    if (st == FMAL_OK)
-        st = allocate(net);
+    net->at = FMAL_FROM_INPUT;
+    layers(net, hidden);
+    fmal_net_share(net);
+    st = allocate(net);
     if (st == FMAL_OK)
         *out = net;
     else
@@ -82,15 +37,24 @@ fmal_status fmal_net_create(const char *arch, const int shape[3], int classes,
     return st;
 }
 
+fmal_status fmal_net_create(const char *arch, const int shape[3], int classes,
+                            int hidden, int max_batch, fmal_net **out)
+{
+    fmal_net_layers *layers;
+
+    FMAL_TRY(fmal_arch_find(arch, shape, &layers));
+    return fmal_net_build(layers, shape, classes, hidden, max_batch, out);
+}
+
 void fmal_net_destroy(fmal_net **net)
 {
     if (!*net)
         return;
+    if ((*net)->memory)
+        fmal_pass_clear_f32((*net)->memory);
+    fmal_free(&(*net)->memory);
     fmal_free(&(*net)->params);
-    for (int i = 0; i < (*net)->n_layers; i++)
-        fmal_free(&(*net)->outputs[i]);
-    for (int i = 0; i < 2; i++)
-        fmal_free(&(*net)->slopes[i]);
+    fmal_free(&(*net)->stats);
     fmal_free(net);
 }
 
@@ -131,83 +95,97 @@ const fmal_tensor *fmal_net_tensor(const fmal_net *net, int i)
     return &net->tensors[i];
 }
 
+float *fmal_net_stats(fmal_net *net)
+{
+    return net->stats;
+}
+
+fmal_idx fmal_net_stats_size(const fmal_net *net)
+{
+    return net->stats_size;
+}
+
+int fmal_net_stat_tensors(const fmal_net *net)
+{
+    return net->n_stats;
+}
+
+const fmal_tensor *fmal_net_stat_tensor(const fmal_net *net, int i)
+{
+    return &net->stat_tensors[i];
+}
+
 double fmal_net_flops(const fmal_net *net)
 {
     double sum = 0;
 
     for (int i = 0; i < net->n_layers; i++)
-        sum += net->layers[i].kind->flops(&net->layers[i]);
+        sum += net->layers[i].flops;
     return sum;
+}
+
+double fmal_net_bytes(const fmal_net *net)
+{
+    return net->memory->bytes;
+}
+
+/* ---- First values ---- */
+
+static void fill(const fmal_tensor *t, float *block)
+{
+    for (fmal_idx at = t->offset; at < t->offset + t->count; at++)
+        block[at] = t->initial;
+}
+
+static void draw(const fmal_tensor *t, uint64_t seed, uint32_t round, float *block)
+{
+    double scale = 1 / sqrt(t->fan_in);
+
+    for (fmal_idx at = t->offset; at < t->offset + t->count; at++) {
+        fmal_rng r = fmal_rng_stream(seed, FMAL_RNG_INIT, round, (uint64_t) at);
+
+        block[at] = (float) (scale * (2 * fmal_rng_uniform(&r) - 1));
+    }
 }
 
 void fmal_net_init(fmal_net *net, uint64_t seed, uint32_t round)
 {
-    for (int i = 0; i < net->n_tensors; i++) {
-        const fmal_tensor *t = &net->tensors[i];
-        double scale = 1 / sqrt(t->fan_in);
-
-        for (fmal_idx at = t->offset; at < t->offset + t->count; at++) {
-            fmal_rng r = fmal_rng_stream(seed, FMAL_RNG_INIT, round, (uint64_t) at);
-
-            net->params[at] = (float) (scale * (2 * fmal_rng_uniform(&r) - 1));
-        }
-    }
+    for (int i = 0; i < net->n_tensors; i++)
+        if (net->tensors[i].fan_in > 0)
+            draw(&net->tensors[i], seed, round, net->params);
+        else
+            fill(&net->tensors[i], net->params);
+    for (int i = 0; i < net->n_stats; i++)
+        fill(&net->stat_tensors[i], net->stats);
 }
 
 /* ---- What it computes ---- */
 
-/* Input of a layer: of the network, or what the layer before gave. */
-static const float *input_of(const fmal_net *net, int layer, const float *x)
-{
-    return layer > 0 ? net->outputs[layer - 1] : x;
-}
-
-/* All outputs: the one definition of what the network computes. */
-static void run(fmal_net *net, const float *x, int n)
-{
-    assert(n <= net->max_batch);
-    for (int i = 0; i < net->n_layers; i++) {
-        const fmal_layer *l = &net->layers[i];
-
-        l->kind->forward(l, net->params, input_of(net, i, x), n, net->outputs[i]);
-    }
-}
-
-/* The slopes by the logits are in slopes[0]; layer after layer swaps the two. */
-static void run_back(fmal_net *net, const float *x, int n, float *grad)
-{
-    int from = 0;
-
-    for (int i = net->n_layers - 1; i >= 0; i--, from = 1 - from) {
-        const fmal_layer *l = &net->layers[i];
-        float *dx = i > 0 ? net->slopes[1 - from] : NULL;
-
-        l->kind->backward(l, net->params, input_of(net, i, x), net->outputs[i],
-                          net->slopes[from], n, grad, dx);
-    }
-}
-
-/* Results are computed in the network's own memory and copied: where the caller's lies
-   in memory cannot matter to their bits. */
 void fmal_net_forward(fmal_net *net, const float *x, int n, float *features,
                       float *logits)
 {
-    int head = net->n_layers - 1;
-
-    run(net, x, n);
-    if (features)
-        memcpy(features, input_of(net, head, x),
-               (size_t) n * (size_t) net->layers[head].inputs * sizeof *features);
-    if (logits)
-        memcpy(logits, net->outputs[head],
-               (size_t) n * (size_t) net->classes * sizeof *logits);
+    fmal_pass_forward_f32(net->memory, x, n, features, logits);
 }
 
-void fmal_net_gradient(fmal_net *net, const float *x, const int32_t *labels, int n,
-                       float *grad, double *loss, int *correct)
+void fmal_net_gradient(fmal_net *net, const fmal_net_batch *batch, float *grad,
+                       float *stats, double *loss, int *correct)
 {
-    run(net, x, n);
-    fmal_softmax_loss(net->outputs[net->n_layers - 1], labels, n, net->classes,
-                      net->slopes[0], loss, correct);
-    run_back(net, x, n, grad);
+    fmal_pass_gradient_f32(net->memory, batch->x, batch, grad, stats, loss, correct);
+}
+
+void fmal_net_squares(fmal_net *net, const float *x, int n, float *squares)
+{
+    fmal_pass_squares_f32(net->memory, x, n, squares);
+}
+
+void fmal_net_jacobian(fmal_net *net, const float *x, int n, const fmal_idx *index,
+                       fmal_idx count, fmal_jacobian_rows rows, float *jacobian)
+{
+    fmal_pass_jacobian_f32(net->memory, x, n, index, count, rows, jacobian);
+}
+
+void fmal_softmax_loss(const float *logits, const int32_t *labels, int n, int c,
+                       float *slope, double *loss, int *correct)
+{
+    fmal_cross_entropy_f32(logits, labels, n, c, slope, loss, correct);
 }

@@ -287,9 +287,15 @@ static bool sum_gradients(fmal_trainer *t, const batch *b, fmal_idx *taken)
         int n = micro_count(b, j), correct;
 
         prepare_input(t, *taken, n);
-        fmal_net_gradient(t->net, t->x, t->labels + *taken, n,
-                          fmal_sums_slot(&t->sums, slots), &t->sums.losses[slots],
-                          &correct);
+        fmal_net_batch micro = { .x = t->x,
+                                 .labels = t->labels + *taken,
+                                 .n = n,
+                                 .index_g = t->mine + *taken,
+                                 .seed = t->options.seed,
+                                 .round = t->options.round,
+                                 .epoch = (uint32_t) t->count.epochs };
+        fmal_net_gradient(t->net, &micro, fmal_sums_slot(&t->sums, slots), NULL,
+                          &t->sums.losses[slots], &correct);
         *taken += n;
         right += correct;
     }

@@ -1,157 +1,230 @@
-/* Gradients against central differences of the loss, which is computed here once more,
-   by plain loops in double precision, so that differences keep their digits. */
+/* Derivatives of whole networks, in double precision, against central differences of
+   the loss and of the logits; those of single samples also against one pass for each
+   sample and class. */
 #include "fmal_test.h"
+#include "nets.h"
 
-#include "fmal/mem.h"
-#include "fmal/nn.h"
-#include "fmal/rng.h"
-
-#include <math.h>
 #include <stdio.h>
-#include <string.h>
-
-enum { MOST = 64 }; /* units of a layer */
 
 static const struct {
-    const char *name, *arch;
+    const char *name;
+    fmal_net_layers *layers;
     int shape[3], classes, hidden, n;
 } table[] = {
-    { "logreg", "logreg", { 1, 3, 5 }, 7, 1, 13 },
-    { "logreg of two classes and one sample", "logreg", { 5, 1, 1 }, 2, 1, 1 },
-    { "mlp", "mlp", { 7, 1, 1 }, 5, 11, 13 },
-    { "mlp on an image", "mlp", { 3, 2, 3 }, 3, 31, 17 },
-    { "mlp of one unit", "mlp", { 3, 1, 1 }, 2, 1, 7 },
+    { "dense", build_dense, { 7, 1, 1 }, 5, 11, 13 },
+    { "dense of one unit, two classes, one sample", build_dense, { 3, 1, 1 }, 2, 1, 1 },
+    { "convolutions", build_conv, { 2, 7, 6 }, 4, 5, 7 },
+    { "residual", build_residual, { 3, 5, 6 }, 3, 0, 7 },
 };
 
-/* First parameter of a tensor, or NULL if the network has none of this name. */
-static const double *tensor(const fmal_net *net, const double *params, const char *name)
+static double loss_of(small_net *s, const fmal_net_batch *batch)
 {
-    for (int i = 0; i < fmal_net_tensors(net); i++)
-        if (strcmp(fmal_net_tensor(net, i)->name, name) == 0)
-            return params + fmal_net_tensor(net, i)->offset;
-    return NULL;
+    double loss;
+    int correct;
+
+    fmal_pass_run_f64(&s->pass, s->x, s->n, batch, false);
+    fmal_cross_entropy_f64(fmal_pass_logits_f64(&s->pass), s->labels, s->n,
+                           s->net->classes, NULL, &loss, &correct);
+    return loss;
 }
 
-/* y [outputs] = W x + b */
-static void affine(const double *weight, const double *bias, const double *x,
-                   int inputs, int outputs, double *y)
+static void test_gradient(fmal_test *t, small_net *s, const char *name)
 {
-    for (int k = 0; k < outputs; k++) {
-        y[k] = bias ? bias[k] : 0;
-        for (int j = 0; j < inputs; j++)
-            y[k] += weight[k * inputs + j] * x[j];
-    }
-}
+    const double h = 1e-5;
+    fmal_idx size = s->net->size;
+    fmal_net_batch batch = {
+        .labels = s->labels, .n = s->n, .index_g = s->index_g, .seed = 3, .epoch = 2
+    };
+    double *grad = NULL, *want = NULL, loss;
+    int correct = -1;
 
-static double cross_entropy(const double *z, int classes, int label)
-{
-    double sum = 0;
-
-    for (int k = 0; k < classes; k++)
-        sum += exp(z[k]);
-    return log(sum) - z[label];
-}
-
-/* Summed loss; *margin is the least distance of a unit from its kink. */
-static double reference(const fmal_net *net, const double *params, const float *x,
-                        const int32_t *labels, int n, double *margin)
-{
-    const double *hidden = tensor(net, params, "hidden.weight");
-    int inputs = fmal_net_inputs(net), d = fmal_net_features(net);
-    int classes = fmal_net_classes(net);
-    double in[MOST], h[MOST], z[MOST], sum = 0;
-
-    for (int i = 0; i < n; i++) {
-        for (int j = 0; j < inputs; j++)
-            in[j] = x[i * inputs + j];
-        if (hidden)
-            affine(hidden, tensor(net, params, "hidden.bias"), in, inputs, d, h);
-        else
-            memcpy(h, in, sizeof h);
-        for (int k = 0; hidden && k < d; k++) {
-            *margin = fmin(*margin, fabs(h[k]));
-            h[k] = fmax(h[k], 0);
-        }
-        affine(tensor(net, params, "head.weight"), NULL, h, d, classes, z);
-        sum += cross_entropy(z, classes, labels[i]);
-    }
-    return sum;
-}
-
-/* Largest error of grad, relative to a gradient of size 1. */
-static double worst_error(const fmal_net *net, double *params, const float *x,
-                          const int32_t *labels, int n, const float *grad)
-{
-    const double h = 1e-4;
-    double worst = 0, ignored = 0;
-
-    for (fmal_idx i = 0; i < fmal_net_size(net); i++) {
-        double held = params[i], up, down;
-
-        params[i] = held + h;
-        up = reference(net, params, x, labels, n, &ignored);
-        params[i] = held - h;
-        down = reference(net, params, x, labels, n, &ignored);
-        params[i] = held;
-
-        double slope = (up - down) / (2 * h);
-        worst = fmax(worst, fabs(grad[i] - slope) / fmax(fabs(slope), 1));
-    }
-    return worst;
-}
-
-static void draw(float *x, fmal_idx n)
-{
-    fmal_rng r = fmal_rng_stream(11, FMAL_RNG_INITIAL, 0, 0);
-
-    for (fmal_idx i = 0; i < n; i++)
-        x[i] = (float) fmal_rng_normal(&r);
-}
-
-static void test_case(fmal_test *t, int row)
-{
-    int n = table[row].n, correct = -1;
-    double loss = 0, margin = INFINITY, *params = NULL;
-    float *x = NULL, *grad = NULL;
-    int32_t labels[MOST];
-    fmal_net *net = NULL;
-
-    fmal_test_status(t,
-                     fmal_net_create(table[row].arch, table[row].shape,
-                                     table[row].classes, table[row].hidden, n, &net),
-                     FMAL_OK, table[row].name);
-    fmal_idx size = fmal_net_size(net), inputs = fmal_net_inputs(net);
-    if (FMAL_ALLOC(&x, n * inputs) || FMAL_ALLOC(&grad, size) ||
-        FMAL_ALLOC(&params, size))
+    if (FMAL_ALLOC(&grad, size) || FMAL_ALLOC(&want, size))
         goto done;
-    draw(x, n * inputs);
-    fmal_net_init(net, 3, 1);
-    for (int i = 0; i < n; i++)
-        labels[i] = (5 * i + 1) % table[row].classes;
     for (fmal_idx i = 0; i < size; i++) {
-        params[i] = fmal_net_params(net)[i];
+        double held = s->params[i];
+
+        s->params[i] = held + h;
+        want[i] = loss_of(s, &batch);
+        s->params[i] = held - h;
+        want[i] = (want[i] - loss_of(s, &batch)) / (2 * h);
+        s->params[i] = held;
         grad[i] = NAN; /* must be overwritten, not added to */
     }
-
-    fmal_net_gradient(net, x, labels, n, grad, &loss, &correct);
-    double want = reference(net, params, x, labels, n, &margin);
-    fmal_test_ok(t, margin > 1e-3, "%s: no unit is near its kink", table[row].name);
-    fmal_test_ok(t, fmal_test_close(loss, want, 1e-6, 1), "%s: loss", table[row].name);
-    double worst = worst_error(net, params, x, labels, n, grad);
-    printf("# %s: worst error %.2g\n", table[row].name, worst);
-    fmal_test_ok(t, worst < 3e-6, "%s: gradient", table[row].name);
+    fmal_pass_gradient_f64(&s->pass, s->x, &batch, grad, NULL, &loss, &correct);
+    fmal_test_ok(t, loss == loss_of(s, &batch), "%s: loss", name);
+    fmal_test_ok(t, correct >= 0 && correct <= s->n, "%s: correct", name);
+    double worst = worst_of(grad, want, size);
+    fmal_test_ok(t, worst < 1e-6, "%s: gradient (%.1g)", name, worst);
 done:
-    fmal_free(&x);
     fmal_free(&grad);
-    fmal_free(&params);
-    fmal_net_destroy(&net);
+    fmal_free(&want);
+}
+
+/* ---- For each sample ---- */
+
+/* d z_k / d theta of all samples, [n, c, size], by central differences. */
+static void differences(small_net *s, double *out)
+{
+    const double h = 1e-5;
+    fmal_idx size = s->net->size, wide = (fmal_idx) s->n * s->net->classes;
+
+    for (fmal_idx j = 0; j < size; j++) {
+        double held = s->params[j];
+
+        s->params[j] = held + h;
+        fmal_pass_run_f64(&s->pass, s->x, s->n, NULL, false);
+        for (fmal_idx i = 0; i < wide; i++)
+            out[i * size + j] = fmal_pass_logits_f64(&s->pass)[i];
+        s->params[j] = held - h;
+        fmal_pass_run_f64(&s->pass, s->x, s->n, NULL, false);
+        for (fmal_idx i = 0; i < wide; i++)
+            out[i * size + j] =
+                (out[i * size + j] - fmal_pass_logits_f64(&s->pass)[i]) / (2 * h);
+        s->params[j] = held;
+    }
+}
+
+static void one_layer(const fmal_call *c, const double *x, const double *dy, void *own)
+{
+    fmal_layer_table_f64[c->layer->kind]->gradient(c, x, dy, own);
+}
+
+/* The same by one pass for each sample and class. */
+static void one_by_one(small_net *s, double *out)
+{
+    int c = s->net->classes;
+
+    for (fmal_idx i = 0; i < s->n; i++)
+        for (int k = 0; k < c; k++) {
+            fmal_pass_run_f64(&s->pass, s->x + i * s->net->inputs, 1, NULL, true);
+            for (int m = 0; m < c; m++)
+                fmal_pass_seeds_f64(&s->pass)[m] = m == k;
+            fmal_pass_back_f64(&s->pass, 0, one_layer,
+                               out + (i * c + k) * s->net->size);
+        }
+}
+
+/* sum over samples and classes of p_k (d log p_k)^2, from d z. */
+static void sum_squares(small_net *s, const double *dz, double *sum)
+{
+    int c = s->net->classes;
+    fmal_idx size = s->net->size;
+
+    memset(sum, 0, (size_t) size * sizeof *sum);
+    fmal_pass_run_f64(&s->pass, s->x, s->n, NULL, false);
+    for (int i = 0; i < s->n; i++, dz += c * size) {
+        const double *z = fmal_pass_logits_f64(&s->pass) + (fmal_idx) i * c;
+        double all = 0;
+
+        for (int k = 0; k < c; k++)
+            all += exp(z[k]);
+        for (fmal_idx j = 0; j < size; j++) {
+            double mean = 0;
+
+            for (int k = 0; k < c; k++)
+                mean += exp(z[k]) / all * dz[k * size + j];
+            for (int k = 0; k < c; k++)
+                sum[j] += exp(z[k]) / all * pow(dz[k * size + j] - mean, 2);
+        }
+    }
+}
+
+/* Every third parameter from `first` on but for the head. */
+static fmal_idx list_some(const small_net *s, fmal_idx first, fmal_idx *index)
+{
+    fmal_idx count = 0, end = s->net->layers[s->net->n_layers - 1].weight;
+
+    for (fmal_idx j = first; j < end; j += 3)
+        index[count++] = j;
+    return count;
+}
+
+/* The worst error of a Jacobian of listed parameters, from dz. */
+static double jacobian_error(small_net *s, const double *dz, const fmal_idx *index,
+                             fmal_idx count, fmal_jacobian_rows rows, double *jacobian)
+{
+    int c = s->net->classes;
+    fmal_idx size = s->net->size;
+    double worst = 0, scale = 0;
+
+    for (fmal_idx i = 0; i < s->n * c * count; i++)
+        jacobian[i] = NAN;
+    fmal_pass_jacobian_f64(&s->pass, s->x, s->n, index, count, rows, jacobian);
+    for (fmal_idx i = 0; i < (fmal_idx) s->n * c; i++)
+        for (fmal_idx j = 0; j < count; j++) {
+            double want = dz[i * size + index[j]];
+            double last = dz[(i / c * c + c - 1) * size + index[j]];
+            double off = fabs(jacobian[i * count + j] - want +
+                              (rows == FMAL_RELATIVE ? last : 0));
+
+            if (isnan(off))
+                return INFINITY;
+            scale = fmax(scale, fabs(want));
+            worst = fmax(worst, off);
+        }
+    return worst / scale;
+}
+
+static void test_samples(fmal_test *t, small_net *s, const char *name)
+{
+    int c = s->net->classes;
+    fmal_idx size = s->net->size, all = (fmal_idx) s->n * c * size;
+    double *rough = NULL, *exact = NULL, *want = NULL, *sum = NULL, *jacobian = NULL;
+    fmal_idx *index = NULL;
+
+    if (FMAL_ALLOC(&rough, all) || FMAL_ALLOC(&exact, all) || FMAL_ALLOC(&want, size) ||
+        FMAL_ALLOC(&sum, size) || FMAL_ALLOC(&jacobian, all) ||
+        FMAL_ALLOC(&index, size))
+        goto done;
+    differences(s, rough);
+    one_by_one(s, exact);
+    fmal_test_ok(t, worst_of(exact, rough, all) < 1e-6,
+                 "%s: one pass for each sample and class", name);
+
+    for (fmal_idx j = 0; j < size; j++)
+        sum[j] = NAN;
+    fmal_pass_squares_f64(&s->pass, s->x, s->n, sum);
+    sum_squares(s, rough, want);
+    fmal_test_ok(t, worst_of(sum, want, size) < 1e-6,
+                 "%s: squares, by differences (%.1g)", name, worst_of(sum, want, size));
+    sum_squares(s, exact, want);
+    fmal_test_ok(t, worst_of(sum, want, size) < 1e-10, "%s: squares, one by one (%.1g)",
+                 name, worst_of(sum, want, size));
+
+    fmal_idx starts[] = { 0, size / 3, size / 2 };
+    for (int i = 0; i < FMAL_COUNT(starts); i++)
+        for (int rows = FMAL_ABSOLUTE; rows <= FMAL_RELATIVE; rows++) {
+            fmal_idx count = list_some(s, starts[i], index);
+            double a = jacobian_error(s, rough, index, count, rows, jacobian);
+            double b = jacobian_error(s, exact, index, count, rows, jacobian);
+
+            fmal_test_ok(t, count > 0 && a < 1e-6 && b < 1e-12,
+                         "%s: Jacobian of %d from %d on, %s (%.1g, %.1g)", name,
+                         (int) count, (int) starts[i],
+                         rows == FMAL_RELATIVE ? "relative" : "absolute", a, b);
+        }
+done:
+    fmal_free(&rough);
+    fmal_free(&exact);
+    fmal_free(&want);
+    fmal_free(&sum);
+    fmal_free(&jacobian);
+    fmal_free(&index);
 }
 
 int main(int argc, char **argv)
 {
     fmal_test t = fmal_test_begin(&argc, &argv);
 
-    for (int i = 0; i < FMAL_COUNT(table); i++)
-        test_case(&t, i);
+    for (int i = 0; i < FMAL_COUNT(table); i++) {
+        small_net s;
+
+        if (!small_net_make(&s, table[i].layers, table[i].shape, table[i].classes,
+                            table[i].hidden, table[i].n))
+            return 1;
+        test_gradient(&t, &s, table[i].name);
+        test_samples(&t, &s, table[i].name);
+        small_net_clear(&s);
+    }
     return fmal_test_end(&t);
 }

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INPUTS = 35, CLASSES = 7, HIDDEN = 13, BATCH = 32 };
+enum { INPUTS = 272, CLASSES = 7, HIDDEN = 13, BATCH = 32, WIDEST = 512 };
 
-static const int shape[3] = { 1, 5, 7 };
+static const int shape[3] = { 1, 16, 17 };
 
 static bool same_bits(const void *a, const void *b, size_t bytes)
 {
@@ -40,6 +40,35 @@ static const struct {
     { "mlp", "mlp", HIDDEN, 3, HIDDEN *INPUTS + HIDDEN + CLASSES *HIDDEN,
       2.0 * HIDDEN *INPUTS + HIDDEN + 2.0 * CLASSES *HIDDEN },
 };
+
+/* What the papers' networks have; 10 classes, 3 channels of 32 x 32 but for lenet. */
+static const struct {
+    const char *arch;
+    int shape[3], hidden;
+    fmal_idx size;
+    int features, tensors, stat_tensors;
+    double mflops; /* of convolutions and dense layers, rounded down */
+} known[] = {
+    { "lenet", { 1, 28, 28 }, 128, 186978, 128, 7, 0, 6.1 },
+    { "resnet18-slim", { 3, 32, 32 }, 1, 701456, 128, 61, 40, 70.1 },
+    { "resnet18", { 3, 32, 32 }, 1, 11173952, 512, 61, 40, 1110.8 },
+    { "vgg11", { 3, 32, 32 }, 1, 9228352, 512, 25, 16, 305.5 },
+};
+
+static bool stats_cover(const fmal_net *net)
+{
+    fmal_idx at = 0;
+
+    for (int i = 0; i < fmal_net_stat_tensors(net); i++) {
+        const fmal_tensor *tensor = fmal_net_stat_tensor(net, i);
+
+        if (tensor->offset != at || tensor->ndims != 1 ||
+            tensor->count != tensor->dims[0])
+            return false;
+        at += tensor->count;
+    }
+    return at == fmal_net_stats_size(net);
+}
 
 static bool tensors_cover(const fmal_net *net)
 {
@@ -83,6 +112,91 @@ static void test_build(fmal_test *t)
     }
 }
 
+static void test_known(fmal_test *t)
+{
+    for (int i = 0; i < FMAL_COUNT(known); i++) {
+        fmal_net *net = NULL;
+
+        fmal_test_status(t,
+                         fmal_net_create(known[i].arch, known[i].shape, 10,
+                                         known[i].hidden, 2, &net),
+                         FMAL_OK, known[i].arch);
+        fmal_test_ok(t, fmal_net_size(net) == known[i].size, "%s: %d parameters",
+                     known[i].arch, (int) fmal_net_size(net));
+        fmal_test_ok(t,
+                     fmal_net_features(net) == known[i].features &&
+                         fmal_net_tensors(net) == known[i].tensors &&
+                         fmal_net_stat_tensors(net) == known[i].stat_tensors &&
+                         tensors_cover(net) && stats_cover(net),
+                     "%s: tensors", known[i].arch);
+        double mflops = fmal_net_flops(net) * 1e-6;
+        fmal_test_ok(t, mflops > known[i].mflops && mflops < 1.02 * known[i].mflops,
+                     "%s: %.1f million operations", known[i].arch, mflops);
+        fmal_net_destroy(&net);
+    }
+}
+
+/* Names and order are torchvision's, so that weights can come from there. */
+static void test_names(fmal_test *t)
+{
+    static const char *const begin[] = {
+        "conv1.weight",          "bn1.weight",          "bn1.bias",
+        "layer1.0.conv1.weight", "layer1.0.bn1.weight", "layer1.0.bn1.bias",
+        "layer1.0.conv2.weight", "layer1.0.bn2.weight", "layer1.0.bn2.bias",
+        "layer1.1.conv1.weight"
+    };
+    static const char *const second[] = { "layer2.0.conv1.weight",
+                                          "layer2.0.bn1.weight",
+                                          "layer2.0.bn1.bias",
+                                          "layer2.0.conv2.weight",
+                                          "layer2.0.bn2.weight",
+                                          "layer2.0.bn2.bias",
+                                          "layer2.0.downsample.0.weight",
+                                          "layer2.0.downsample.1.weight",
+                                          "layer2.0.downsample.1.bias",
+                                          "layer2.1.conv1.weight" };
+    fmal_net *net = make("resnet18-slim");
+    bool ok = true;
+
+    for (int i = 0; i < FMAL_COUNT(begin); i++)
+        ok = ok && strcmp(fmal_net_tensor(net, i)->name, begin[i]) == 0;
+    for (int i = 0; i < FMAL_COUNT(second); i++)
+        ok = ok && strcmp(fmal_net_tensor(net, 15 + i)->name, second[i]) == 0;
+    fmal_test_ok(t, ok, "resnet18-slim: names of parameters");
+    fmal_test_ok(t,
+                 strcmp(fmal_net_stat_tensor(net, 0)->name, "bn1.running_mean") == 0 &&
+                     strcmp(fmal_net_stat_tensor(net, 1)->name, "bn1.running_var") ==
+                         0 &&
+                     strcmp(fmal_net_stat_tensor(net, 14)->name,
+                            "layer2.0.downsample.1.running_mean") == 0,
+                 "resnet18-slim: names of statistics");
+    fmal_net_destroy(&net);
+}
+
+static const struct {
+    const char *arch, *text;
+    int shape[3];
+} misfits[] = {
+    { "lenet", "at least 12 x 12", { 1, 28, 11 } },
+    { "resnet18-slim", "at least 8 x 8", { 784, 1, 1 } },
+    { "vgg11", "at least 16 x 16", { 3, 15, 32 } },
+    { "resnet18", "too large", { 3, 4096, 4096 } },
+};
+
+static void test_misfits(fmal_test *t)
+{
+    for (int i = 0; i < FMAL_COUNT(misfits); i++) {
+        fmal_net *net = NULL;
+        fmal_status st = fmal_net_create(misfits[i].arch, misfits[i].shape, CLASSES,
+                                         HIDDEN, BATCH, &net);
+
+        fmal_test_ok(t,
+                     st == FMAL_ERR_USAGE && !net &&
+                         strstr(fmal_error_text(), misfits[i].text),
+                     "%s: %s", misfits[i].arch, misfits[i].text);
+    }
+}
+
 static const struct {
     const char *name, *arch, *text;
 } misspelt[] = {
@@ -109,7 +223,8 @@ static void test_unknown(fmal_test *t)
         names++;
     while (fmal_arch_summaries[summaries])
         summaries++;
-    fmal_test_ok(t, names == FMAL_COUNT(archs) && summaries == names,
+    fmal_test_ok(t,
+                 names == FMAL_COUNT(archs) + FMAL_COUNT(known) && summaries == names,
                  "every network has a summary and a test");
 }
 
@@ -122,6 +237,12 @@ static bool in_range(fmal_net *net)
     for (int i = 0; i < fmal_net_tensors(net); i++) {
         const fmal_tensor *tensor = fmal_net_tensor(net, i);
         float bound = (float) (1 / sqrt(tensor->fan_in)), largest = 0;
+
+        for (fmal_idx k = 0; tensor->fan_in == 0 && k < tensor->count; k++)
+            if (w[tensor->offset + k] != tensor->initial)
+                return false;
+        if (tensor->fan_in == 0)
+            continue;
 
         for (fmal_idx k = 0; k < tensor->count; k++)
             largest = fmaxf(largest, fabsf(w[tensor->offset + k]));
@@ -138,6 +259,17 @@ static void test_init(fmal_test *t)
     float *w = fmal_net_params(mlp), *v = fmal_net_params(again);
 
     fmal_test_ok(t, in_range(mlp) && in_range(logreg), "weights fill their range");
+    for (int i = 0; i < FMAL_COUNT(known); i++) {
+        fmal_net *net = make(known[i].arch);
+        const fmal_tensor *var = fmal_net_stat_tensor(net, 1);
+
+        fmal_test_ok(t, in_range(net), "%s: weights fill their range", known[i].arch);
+        if (known[i].stat_tensors > 0)
+            fmal_test_ok(
+                t, fmal_net_stats(net)[0] == 0 && fmal_net_stats(net)[var->offset] == 1,
+                "%s: mean 0, variance 1", known[i].arch);
+        fmal_net_destroy(&net);
+    }
     fmal_test_ok(t, same_bits(w, v, bytes), "the same seed gives the same weights");
     fmal_net_init(again, 42, 1);
     fmal_test_ok(t, !same_bits(w, v, bytes), "another round gives others");
@@ -170,8 +302,8 @@ static void test_repeat(fmal_test *t, const char *arch)
 {
     enum { FIRST = BATCH, SECOND = 11 };
     static float x[(FIRST + SECOND) * INPUTS], z[(FIRST + SECOND) * CLASSES];
-    static float h[(FIRST + SECOND) * INPUTS], z2[SECOND * CLASSES + 1];
-    static float h2[SECOND * INPUTS + 1];
+    static float h[(FIRST + SECOND) * WIDEST], z2[SECOND * CLASSES + 1];
+    static float h2[SECOND * WIDEST + 1];
     fmal_net *net = make(arch);
     int d = fmal_net_features(net);
 
@@ -196,10 +328,33 @@ static void test_repeat(fmal_test *t, const char *arch)
     fmal_net_destroy(&net);
 }
 
+/* A sample among others, and at another place of a batch as long. */
+static void test_place(fmal_test *t, const char *arch)
+{
+    static float x[BATCH * INPUTS], z[BATCH * CLASSES], moved[BATCH * CLASSES];
+    enum { FROM = 3, TO = 29 };
+    fmal_net *net = make(arch);
+
+    draw(x, FMAL_COUNT(x));
+    fmal_net_forward(net, x, BATCH, NULL, z);
+    memcpy(x + TO * INPUTS, x + FROM * INPUTS, INPUTS * sizeof *x);
+    for (int i = 0; i < FROM * INPUTS; i++)
+        x[i] *= 3;
+    fmal_net_forward(net, x, BATCH, NULL, moved);
+    fmal_test_ok(
+        t,
+        same_bits(moved + TO * CLASSES, z + FROM * CLASSES, CLASSES * sizeof *z) &&
+            same_bits(moved + FROM * CLASSES, z + FROM * CLASSES,
+                      CLASSES * sizeof *z) &&
+            !same_bits(moved, z, CLASSES * sizeof *z),
+        "%s: a sample has the same bits among others, elsewhere", arch);
+    fmal_net_destroy(&net);
+}
+
 /* Logits are the head times the features, in double precision here. */
 static void test_head(fmal_test *t, const char *arch)
 {
-    static float x[BATCH * INPUTS], h[BATCH * INPUTS], z[BATCH * CLASSES];
+    static float x[BATCH * INPUTS], h[BATCH * WIDEST], z[BATCH * CLASSES];
     fmal_net *net = make(arch);
     int d = fmal_net_features(net);
     const float *head =
@@ -231,15 +386,15 @@ static void test_logreg_features(fmal_test *t)
     fmal_net_destroy(&net);
 }
 
-static void test_nan(fmal_test *t)
+static void test_nan(fmal_test *t, const char *arch)
 {
     static float x[INPUTS], z[CLASSES];
-    fmal_net *net = make("mlp");
+    fmal_net *net = make(arch);
 
     x[3] = NAN;
     fmal_net_forward(net, x, 1, NULL, z);
-    fmal_test_ok(t, isnan(z[0]) && isnan(z[CLASSES - 1]),
-                 "mlp: a NaN is not hidden by the rectifier");
+    fmal_test_ok(t, isnan(z[0]) && isnan(z[CLASSES - 1]), "%s: a NaN is not hidden",
+                 arch);
     fmal_net_destroy(&net);
 }
 
@@ -248,13 +403,17 @@ int main(int argc, char **argv)
     fmal_test t = fmal_test_begin(&argc, &argv);
 
     test_build(&t);
+    test_known(&t);
+    test_names(&t);
+    test_misfits(&t);
     test_unknown(&t);
     test_init(&t);
     for (int i = 0; fmal_arch_names[i]; i++) {
         test_repeat(&t, fmal_arch_names[i]);
         test_head(&t, fmal_arch_names[i]);
+        test_place(&t, fmal_arch_names[i]);
+        test_nan(&t, fmal_arch_names[i]);
     }
     test_logreg_features(&t);
-    test_nan(&t);
     return fmal_test_end(&t);
 }

@@ -52,8 +52,10 @@ static void full_gradient(fmal_net *net, const fmal_dataset *set, double *g)
     double loss;
     int correct;
 
-    fmal_net_gradient(net, set->train.rows, set->train.labels, TRAIN, sum, &loss,
-                      &correct);
+    fmal_net_batch all = { .x = set->train.rows,
+                           .labels = set->train.labels,
+                           .n = TRAIN };
+    fmal_net_gradient(net, &all, sum, NULL, &loss, &correct);
     for (int i = 0; i < SIZE; i++)
         g[i] = sum[i] / (double) TRAIN;
 }
