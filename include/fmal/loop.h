@@ -59,6 +59,8 @@ typedef struct fmal_run_state {
     double *pick_scores;  /* [n_picks] */
     float *params;        /* network's parameters */
     fmal_idx n_params;
+    float *stats; /* its running statistics */
+    fmal_idx n_stats;
     float *optimizer; /* fmal_trainer_state, if a training is under way */
     fmal_idx n_optimizer;
     fmal_train_count trained;    /* how far the training under way is */

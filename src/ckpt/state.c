@@ -2,6 +2,7 @@
 #include "ckpt_impl.h"
 #include "fmal/mem.h"
 
+#include <stdio.h>
 #include <string.h>
 
 fmal_status fmal_ckpt_array(fmal_h5 *h, const char *name, fmal_type type, size_t size,
@@ -252,39 +253,77 @@ static fmal_idx rounds_picked(const fmal_run_state *s)
     return s->stage == FMAL_STAGE_PICK ? s->round : s->round + 1;
 }
 
-/* Which of the parameters is what, and what the network's input is: for readers; a
-   restart knows both from its options and its data. */
-static fmal_status write_model(fmal_h5 *h, const fmal_net *net, const fmal_dataset *set)
+/* ---- Names of tensors: for readers; a restart knows them from its options ---- */
+
+typedef const fmal_tensor *(*tensor_at)(const fmal_net *net, int i);
+
+/* Tables of n tensors under /model/<what>. */
+static fmal_status write_tensors(fmal_h5 *h, const fmal_net *net, const char *what,
+                                 int n, tensor_at at)
 {
     enum { MOST = 1024 };
     const char *names[MOST];
     int64_t offset[MOST], count[MOST];
-    int n = fmal_net_tensors(net) < MOST ? fmal_net_tensors(net) : MOST;
-    fmal_h5_spec spec = { .name = "/model/tensor/name",
+    char path[3][64];
+
+    n = n < MOST ? n : MOST;
+    for (int i = 0; i < n; i++) {
+        names[i] = at(net, i)->name;
+        offset[i] = at(net, i)->offset;
+        count[i] = at(net, i)->count;
+    }
+    snprintf(path[0], sizeof path[0], "/model/%s/name", what);
+    snprintf(path[1], sizeof path[1], "/model/%s/offset", what);
+    snprintf(path[2], sizeof path[2], "/model/%s/count", what);
+
+    fmal_h5_spec spec = { .name = path[0],
                           .type = FMAL_STR,
                           .ndims = 1,
                           .dims = { n },
                           .label = { "tensor" },
                           .long_name = "tensors of the network, row-major; a weight is "
-                                       "[out, in]" };
-
-    for (int i = 0; i < n; i++) {
-        names[i] = fmal_net_tensor(net, i)->name;
-        offset[i] = fmal_net_tensor(net, i)->offset;
-        count[i] = fmal_net_tensor(net, i)->count;
-    }
+                                       "[out, in] or [out, in, height, width]" };
     FMAL_TRY(fmal_h5_write(h, &spec, names));
-    FMAL_TRY(write_array(h, "/model/tensor/offset", FMAL_I64, n, "tensor",
-                         "where each tensor begins in /model/parameters", "parameter",
+    FMAL_TRY(write_array(h, path[1], FMAL_I64, n, "tensor",
+                         "where each tensor begins in the array of all", "element",
                          offset));
-    FMAL_TRY(write_array(h, "/model/tensor/count", FMAL_I64, n, "tensor",
-                         "elements of each tensor", "parameters", count));
+    return write_array(h, path[2], FMAL_I64, n, "tensor", "elements of each tensor",
+                       "elements", count);
+}
+
+/* Which number is what, and what the network's input is. */
+static fmal_status write_model(fmal_h5 *h, const fmal_net *net, const fmal_dataset *set)
+{
+    FMAL_TRY(write_tensors(h, net, "tensor", fmal_net_tensors(net), fmal_net_tensor));
+    if (fmal_net_stat_tensors(net) > 0)
+        FMAL_TRY(write_tensors(h, net, "statistic", fmal_net_stat_tensors(net),
+                               fmal_net_stat_tensor));
     if (!set->has_images)
         return FMAL_OK;
     FMAL_TRY(write_array(h, "/model/mean", FMAL_F32, set->shape[0], "channel",
                          "taken from pixels / 255", NULL, set->mean));
     return write_array(h, "/model/std", FMAL_F32, set->shape[0], "channel",
                        "what they are then divided by", NULL, set->std);
+}
+
+/* Only of a network with batch normalisation. */
+static fmal_status write_stats(fmal_h5 *h, const fmal_run_state *s)
+{
+    if (s->n_stats == 0)
+        return FMAL_OK;
+    return write_array(h, "/model/statistics", FMAL_F32, s->n_stats, "statistic",
+                       "running statistics of batch normalisation, tensor after tensor",
+                       NULL, s->stats);
+}
+
+static fmal_status read_stats(fmal_h5 *h, fmal_run_state *s)
+{
+    fmal_h5_info info;
+
+    fmal_h5_info_of(h, "/model/statistics", &info);
+    if (!info.exists)
+        return FMAL_OK;
+    return fmal_ckpt_array(h, "/model/statistics", FMAL_F32, 4, &s->stats, &s->n_stats);
 }
 
 fmal_status fmal_run_state_write(fmal_h5 *h, const fmal_run_state *s)
@@ -305,11 +344,13 @@ fmal_status fmal_run_state_write(fmal_h5 *h, const fmal_run_state *s)
     FMAL_TRY(write_array(h, "/model/parameters", FMAL_F32, s->n_params, "parameter",
                          "parameters of the network, tensor after tensor", NULL,
                          s->params));
-    FMAL_TRY(write_array(h, "/model/optimizer", FMAL_F32, s->n_optimizer, "value",
-                         "state of the optimizer, then the best parameters by the "
-                         "samples held out, if any are; empty unless a training is "
-                         "under way",
-                         NULL, s->optimizer));
+    FMAL_TRY(write_stats(h, s));
+    FMAL_TRY(write_array(
+        h, "/model/optimizer", FMAL_F32, s->n_optimizer, "value",
+        "state of the optimizer, then the best parameters and "
+        "statistics by the samples held out, if any are; empty unless a training is "
+        "under way",
+        NULL, s->optimizer));
     if (s->net)
         FMAL_TRY(write_model(h, s->net, s->set));
     return s->has_selection ? fmal_selection_write(h, &s->selection) : FMAL_OK;
@@ -327,6 +368,7 @@ static fmal_status read_arrays(fmal_h5 *h, fmal_run_state *s)
                          rounds_picked(s) + 1));
     FMAL_TRY(
         fmal_ckpt_array(h, "/model/parameters", FMAL_F32, 4, &s->params, &s->n_params));
+    FMAL_TRY(read_stats(h, s));
     FMAL_TRY(fmal_ckpt_array(h, "/model/optimizer", FMAL_F32, 4, &s->optimizer,
                              &s->n_optimizer));
     fmal_h5_info_of(h, "/selection/added", &selection);

@@ -213,8 +213,7 @@ static void set_weights(fmal_run *run)
     if (s->trained.epochs == 0 && (s->round == 0 || !o->warm))
         fmal_net_init(run->net, o->seed, (uint32_t) s->round);
     else
-        memcpy(fmal_net_params(run->net), s->params,
-               sizeof(float) * (size_t) s->n_params);
+        fmal_state_use_net(s, run->net);
 }
 
 static fmal_status make_trainer(fmal_run *run, fmal_trainer **trainer)
@@ -240,19 +239,11 @@ static fmal_status make_trainer(fmal_run *run, fmal_trainer **trainer)
 /* Between epochs: weights and optimizer into the state, and the state to disk. */
 static fmal_status save_training(fmal_run *run, fmal_trainer *trainer)
 {
-    fmal_run_state *s = &run->state;
-    fmal_idx count = 0;
-    const float *optimizer = fmal_trainer_state(trainer, &count);
-    fmal_status st = fmal_state_keep_params(s, run->net);
+    fmal_status st = fmal_state_keep_net(&run->state, run->net);
 
-    if (st == FMAL_OK && s->n_optimizer != count) {
-        fmal_free(&s->optimizer);
-        st = FMAL_ALLOC(&s->optimizer, count);
-    }
+    if (st == FMAL_OK)
+        st = fmal_state_keep_trainer(&run->state, trainer);
     FMAL_TRY(fmal_agree(run->setup.ctx, st));
-    memcpy(s->optimizer, optimizer, sizeof(float) * (size_t) count);
-    s->n_optimizer = count;
-    s->trained = fmal_trainer_counters(trainer);
     return save(run);
 }
 
@@ -354,7 +345,7 @@ static fmal_status train_round(fmal_run *run)
     if (st == FMAL_OK)
         st = record_round(run, &epoch, began);
     if (st == FMAL_OK)
-        st = fmal_agree(run->setup.ctx, fmal_state_keep_params(s, run->net));
+        st = fmal_agree(run->setup.ctx, fmal_state_keep_net(s, run->net));
     if (st == FMAL_OK && hooks->round)
         st = hooks->round(hooks->arg, s, s->round);
     if (st != FMAL_OK)
@@ -463,7 +454,8 @@ static fmal_status check_state(fmal_run *run)
 {
     const fmal_run_state *s = &run->state;
     const fmal_part *part = &run->setup.set->train.part;
-    bool fits = s->n_params == 0 || s->n_params == fmal_net_size(run->net);
+    bool fits = s->n_params == 0 || (s->n_params == fmal_net_size(run->net) &&
+                                     s->n_stats == fmal_net_stats_size(run->net));
 
     for (int64_t i = 0; fits && i < s->n_picks; i++) {
         fmal_idx il = s->picks[i] - part->first;
@@ -497,8 +489,7 @@ fmal_status fmal_run_resume(const fmal_run_setup *setup, const fmal_run_state *s
     run->has_resume = run->state.has_selection;
     run->state.has_selection = false;
     if (run->state.stage == FMAL_STAGE_PICK)
-        memcpy(fmal_net_params(run->net), run->state.params,
-               sizeof(float) * (size_t) run->state.n_params);
+        fmal_state_use_net(&run->state, run->net);
     set_roles(run);
     *out = run;
     return FMAL_OK;
@@ -540,9 +531,9 @@ fmal_status fmal_run_plan_make(const fmal_run_setup *setup, fmal_run_plan *plan)
     p.bytes_data = share * ((double) set->row_bytes + 4);
     /* the network, the trainer, the state for checkpoints: weights and three of their
        size */
-    p.bytes_network = (double) p.params * (4 + 4 + 12) +
-                      fmal_train_bytes(&o->train, net, setup->ctx->size) +
-                      fmal_net_bytes(net);
+    double learnt = (double) (p.params + fmal_net_stats_size(net));
+    p.bytes_network = learnt * (4 + 4 + 12) + fmal_net_bytes(net) +
+                      fmal_train_bytes(&o->train, net, setup->ctx->size);
     p.has_selection = o->strategy->searches;
     fmal_net_destroy(&net);
     p.bytes = p.bytes_data + p.bytes_network;

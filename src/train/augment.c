@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const fmal_augment_names[] = { "none", "crop-flip", NULL };
-
 enum { MARGIN = 4 };
 
 /* What one image becomes. */

@@ -3,34 +3,12 @@
 #include <math.h>
 #include <string.h>
 
-const char *const fmal_optimizer_names[] = { "adam", "sgd", NULL };
-const char *const fmal_schedule_names[] = { "constant", "cosine", "step", NULL };
-
 /* Numbers kept for each weight. */
 static const int kept[] = { [FMAL_ADAM] = 2, [FMAL_SGD] = 1 };
 
 fmal_idx fmal_optim_count(const fmal_train_options *options, fmal_idx size)
 {
     return kept[options->optimizer] * size;
-}
-
-/* Cosine: Loshchilov and Hutter 2017, arXiv:1608.03983, equation 5 without restarts
-   (docs/references.bib: loshchilov2017sgdr). */
-double fmal_train_rate(const fmal_train_options *options, int64_t epoch)
-{
-    const double pi = 3.14159265358979323846;
-
-    switch (options->schedule) {
-    case FMAL_COSINE:
-        return options->rate * 0.5 *
-               (1 + cos(pi * (double) epoch / options->max_epochs));
-    case FMAL_STEP:
-        return options->rate *
-               pow(options->step_factor, (double) (epoch / options->step_epochs));
-    case FMAL_CONSTANT:
-        break;
-    }
-    return options->rate;
 }
 
 /* Kingma and Ba 2015, arXiv:1412.6980, algorithm 1 (docs/references.bib:

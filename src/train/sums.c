@@ -11,11 +11,27 @@
 #include <math.h>
 #include <string.h>
 
+/* A range of a micro-batch's numbers that has a scale of its own. */
+typedef struct {
+    fmal_idx first, count;
+} range;
+
+/* The tensors of parameters, then those of statistics. */
+static range range_of(const fmal_sums *s, int tensor)
+{
+    int params = fmal_net_tensors(s->net);
+    bool is_param = tensor < params;
+    const fmal_tensor *t = is_param ? fmal_net_tensor(s->net, tensor)
+                                    : fmal_net_stat_tensor(s->net, tensor - params);
+
+    return (range){ (is_param ? 0 : fmal_net_size(s->net)) + t->offset, t->count };
+}
+
 fmal_status fmal_sums_init(fmal_sums *s, const fmal_ctx *ctx, const fmal_net *net,
                            int slots)
 {
-    fmal_idx size = fmal_net_size(net);
-    int tensors = fmal_net_tensors(net);
+    fmal_idx size = fmal_net_size(net) + fmal_net_stats_size(net);
+    int tensors = fmal_net_tensors(net) + fmal_net_stat_tensors(net);
 
     *s = (fmal_sums){ .ctx = ctx,
                       .net = net,
@@ -54,10 +70,10 @@ static bool agree_largest(fmal_sums *s, int slots)
 
         s->largest[s->tensors] = fmax(s->largest[s->tensors], loss);
         for (int i = 0; i < s->tensors; i++) {
-            const fmal_tensor *tensor = fmal_net_tensor(s->net, i);
-            const float *x = fmal_sums_slot(s, k) + tensor->offset;
+            range r = range_of(s, i);
+            const float *x = fmal_sums_slot(s, k) + r.first;
 
-            s->largest[i] = fmax(s->largest[i], fmal_largest(x, tensor->count));
+            s->largest[i] = fmax(s->largest[i], fmal_largest(x, r.count));
         }
     }
     fmal_max_f64(s->ctx, s->largest, s->tensors + 1);
@@ -73,13 +89,12 @@ bool fmal_sums_reduce(fmal_sums *s, int parts, int slots, int64_t right)
         return false;
     memset(s->sums, 0, (size_t) (s->size + 2) * sizeof *s->sums);
     for (int i = 0; i < s->tensors; i++) {
-        const fmal_tensor *tensor = fmal_net_tensor(s->net, i);
+        range r = range_of(s, i);
         int shift = fmal_exact_shift(s->largest[i], parts);
 
         for (int k = 0; k < slots; k++)
-            fmal_exact_add_f32(s->sums + tensor->offset,
-                               fmal_sums_slot(s, k) + tensor->offset, tensor->count,
-                               shift);
+            fmal_exact_add_f32(s->sums + r.first, fmal_sums_slot(s, k) + r.first,
+                               r.count, shift);
     }
     int shift = fmal_exact_shift(s->largest[s->tensors], parts);
     for (int k = 0; k < slots; k++)
@@ -91,7 +106,7 @@ bool fmal_sums_reduce(fmal_sums *s, int parts, int slots, int64_t right)
 
 void fmal_sums_get(const fmal_sums *s, int tensor, fmal_idx first, int n, double *out)
 {
-    fmal_exact_get(out, s->sums + first, n,
+    fmal_exact_get(out, s->sums + range_of(s, tensor).first + first, n,
                    fmal_exact_shift(s->largest[tensor], s->parts));
 }
 

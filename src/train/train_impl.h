@@ -19,6 +19,9 @@ typedef struct fmal_optim {
 /** Numbers that an optimizer keeps for `size` weights. */
 fmal_idx fmal_optim_count(const fmal_train_options *options, fmal_idx size);
 
+/** Numbers that a network learns: parameters and running statistics. */
+fmal_idx fmal_learnt_count(const fmal_net *net);
+
 /** The learning rate of an epoch, the first being 0. */
 double fmal_train_rate(const fmal_train_options *options, int64_t epoch);
 
@@ -41,8 +44,8 @@ bool fmal_optim_update(fmal_optim *o, double rate, int64_t step, fmal_idx first,
 typedef struct fmal_sums {
     const fmal_ctx *ctx; /* borrowed */
     const fmal_net *net; /* borrowed */
-    fmal_idx size;       /* numbers of a micro-batch: its gradient */
-    int tensors;         /* that they are made of */
+    fmal_idx size; /* numbers of a micro-batch: its gradient, then its statistics */
+    int tensors;   /* that they are made of */
     /* This rank's micro-batches, in slots `stride` floats apart, so that all of them
        are aligned alike. */
     fmal_idx stride;
@@ -77,7 +80,8 @@ float *fmal_sums_slot(fmal_sums *s, int slot);
  */
 bool fmal_sums_reduce(fmal_sums *s, int parts, int slots, int64_t right);
 
-/** Sums [first, first + n), which belong to one tensor. Not collective. */
+/** Sums of elements [first, first + n) of a tensor; those of statistics follow those of
+ * parameters. Not collective. */
 void fmal_sums_get(const fmal_sums *s, int tensor, fmal_idx first, int n, double *out);
 
 /** Loss of the batch, and samples that were right. Not collective. */

@@ -29,7 +29,8 @@ struct fmal_trainer {
     float *state; /* [n_state] */
     fmal_idx n_state;
     fmal_optim optim; /* its state begins there */
-    float *best;      /* [size]: the best weights follow; NULL without validation */
+    float *best;      /* the best weights and statistics follow; NULL without
+                         validation */
 
     fmal_idx n;        /* samples of an epoch */
     fmal_idx *index_g; /* [n + n_held], ascending, and likewise those held out */
@@ -107,24 +108,13 @@ static fmal_status allocate_state(fmal_trainer *t)
     fmal_idx size = fmal_net_size(t->net);
     fmal_idx optim = fmal_optim_count(&t->options, size);
 
-    t->n_state = optim + (t->n_held > 0 ? size : 0);
+    t->n_state = optim + (t->n_held > 0 ? fmal_learnt_count(t->net) : 0);
     FMAL_TRY(FMAL_ALLOC(&t->state, t->n_state));
     t->optim = (fmal_optim){
         .options = &t->options, .state = t->state, .size = size, .count = optim
     };
     t->best = t->n_held > 0 ? t->state + optim : NULL;
     return FMAL_OK;
-}
-
-double fmal_train_bytes(const fmal_train_options *options, const fmal_net *net,
-                        int ranks)
-{
-    fmal_idx size = fmal_net_size(net);
-    int slots = ceil_div(ceil_div(options->batch, options->micro_batch), ranks);
-    double kept = (double) fmal_optim_count(options, size) +
-                  (options->validation > 0 ? (double) size : 0);
-
-    return 4 * kept + (4.0 * slots + 8) * (double) size;
 }
 
 static fmal_status allocate(fmal_trainer *t)
@@ -157,27 +147,6 @@ static fmal_status check_labels(const fmal_trainer *t)
                              " has no label; train on labelled samples only",
                              t->index_g[i]);
     }
-    return FMAL_OK;
-}
-
-fmal_status fmal_train_check(const fmal_train_options *options, const fmal_dataset *set,
-                             fmal_idx n)
-{
-    fmal_idx held = fmal_holdout_count(options, n);
-
-    if (n < 1)
-        return FMAL_FAIL(FMAL_ERR_EMPTY, "no labelled sample to train on");
-    if (held >= n)
-        return FMAL_FAIL(FMAL_ERR_EMPTY,
-                         "validation holds out %" PRId64 " of %" PRId64
-                         " labelled samples and leaves none to train on; label more, "
-                         "or hold out a smaller share",
-                         held, n);
-    if (options->augment != FMAL_PLAIN && !set->has_images)
-        return FMAL_FAIL(FMAL_ERR_ARG,
-                         "%s: holds features, and only images can be cropped and "
-                         "flipped; train without augmentation",
-                         set->path);
     return FMAL_OK;
 }
 
@@ -275,6 +244,27 @@ static void prepare_input(fmal_trainer *t, fmal_idx taken, int n)
     fmal_dataset_decode(t->set, rows, n, t->x);
 }
 
+/* Gradient, statistics and loss of the next n samples to a slot. Statistics are weighed
+   by n, so that their sum over micro-batches is n times an average. */
+static void compute_micro(fmal_trainer *t, fmal_idx taken, int n, int slot,
+                          int *correct)
+{
+    fmal_net_batch micro = { .x = t->x,
+                             .labels = t->labels + taken,
+                             .n = n,
+                             .index_g = t->mine + taken,
+                             .seed = t->options.seed,
+                             .round = t->options.round,
+                             .epoch = (uint32_t) t->count.epochs };
+    float *grad = fmal_sums_slot(&t->sums, slot);
+    float *stats = grad + fmal_net_size(t->net);
+
+    prepare_input(t, taken, n);
+    fmal_net_gradient(t->net, &micro, grad, stats, &t->sums.losses[slot], correct);
+    for (fmal_idx i = 0; i < fmal_net_stats_size(t->net); i++)
+        stats[i] *= (float) n;
+}
+
 /* Gradients of this rank's micro-batches, whose samples are the next of `mine` after
    the first *taken, then their sum over ranks. @return whether all is finite, the same
    on every rank */
@@ -286,41 +276,40 @@ static bool sum_gradients(fmal_trainer *t, const batch *b, fmal_idx *taken)
     for (int j = t->ctx->rank; j < b->parts; j += t->ctx->size, slots++) {
         int n = micro_count(b, j), correct;
 
-        prepare_input(t, *taken, n);
-        fmal_net_batch micro = { .x = t->x,
-                                 .labels = t->labels + *taken,
-                                 .n = n,
-                                 .index_g = t->mine + *taken,
-                                 .seed = t->options.seed,
-                                 .round = t->options.round,
-                                 .epoch = (uint32_t) t->count.epochs };
-        fmal_net_gradient(t->net, &micro, fmal_sums_slot(&t->sums, slots), NULL,
-                          &t->sums.losses[slots], &correct);
+        compute_micro(t, *taken, n, slots, &correct);
         *taken += n;
         right += correct;
     }
     return fmal_sums_reduce(&t->sums, b->parts, slots, right);
 }
 
-/* Elements [first, first + n) of the batch's mean gradient, which belong to one tensor,
-   clamped. */
-static void mean_gradient(const fmal_trainer *t, const batch *b, int tensor,
-                          fmal_idx first, int n, double *g)
-{
-    const double most = t->options.clamp;
+/* Long tensors are worked through in pieces. */
+enum { PIECE = 512 };
 
-    fmal_sums_get(&t->sums, tensor, first, n, g);
+static int piece_count(fmal_idx count, fmal_idx at)
+{
+    return (int) (count - at < PIECE ? count - at : PIECE);
+}
+
+/* The batch's mean gradient, or mean statistic, of n elements of a tensor. */
+static void get_mean(const fmal_trainer *t, const batch *b, int tensor, fmal_idx first,
+                     int n, double *mean)
+{
+    fmal_sums_get(&t->sums, tensor, first, n, mean);
     for (int k = 0; k < n; k++)
-        g[k] /= b->n;
-    for (int k = 0; most > 0 && k < n; k++)
+        mean[k] /= b->n;
+}
+
+static void clamp(double most, double *g, int n)
+{
+    for (int k = 0; k < n; k++)
         g[k] = fmin(fmax(g[k], -most), most);
 }
 
-/* Take the step that the summed gradient asks for. @return whether weights
-   and state are finite, the same on every rank */
-static bool take_step(fmal_trainer *t, const batch *b)
+/* Take the step that the summed gradient asks for. @return whether weights and their
+   state are finite, the same on every rank */
+static bool move_weights(fmal_trainer *t, const batch *b)
 {
-    enum { PIECE = 512 };
     double g[PIECE];
     double rate = fmal_train_rate(&t->options, t->count.epochs);
     bool finite = true;
@@ -330,15 +319,38 @@ static bool take_step(fmal_trainer *t, const batch *b)
         const fmal_tensor *tensor = fmal_net_tensor(t->net, i);
 
         for (fmal_idx at = 0; at < tensor->count; at += PIECE) {
-            fmal_idx first = tensor->offset + at, left = tensor->count - at;
-            int n = (int) (left < PIECE ? left : PIECE);
+            int n = piece_count(tensor->count, at);
 
-            mean_gradient(t, b, i, first, n, g);
-            finite &= fmal_optim_update(&t->optim, rate, t->count.steps, first, g, n,
-                                        fmal_net_params(t->net));
+            get_mean(t, b, i, at, n, g);
+            if (t->options.clamp > 0)
+                clamp(t->options.clamp, g, n);
+            finite &=
+                fmal_optim_update(&t->optim, rate, t->count.steps, tensor->offset + at,
+                                  g, n, fmal_net_params(t->net));
         }
     }
     return finite;
+}
+
+/* Running statistics of batch normalisation follow those of the batch. */
+static void move_stats(fmal_trainer *t, const batch *b)
+{
+    const double share = 0.1;
+    double mean[PIECE];
+
+    for (int i = 0; i < fmal_net_stat_tensors(t->net); i++) {
+        const fmal_tensor *tensor = fmal_net_stat_tensor(t->net, i);
+        float *running = fmal_net_stats(t->net) + tensor->offset;
+
+        for (fmal_idx at = 0; at < tensor->count; at += PIECE) {
+            int n = piece_count(tensor->count, at);
+
+            get_mean(t, b, fmal_net_tensors(t->net) + i, at, n, mean);
+            for (int k = 0; k < n; k++)
+                running[at + k] =
+                    (float) ((1 - share) * running[at + k] + share * mean[k]);
+        }
+    }
 }
 
 /* ---- One epoch ---- */
@@ -378,6 +390,22 @@ static fmal_status not_finite(const fmal_trainer *t, const char *what)
 
 /* ---- After an epoch ---- */
 
+static void keep_best(fmal_trainer *t)
+{
+    fmal_idx size = fmal_net_size(t->net), stats = fmal_net_stats_size(t->net);
+
+    memcpy(t->best, fmal_net_params(t->net), (size_t) size * sizeof *t->best);
+    memcpy(t->best + size, fmal_net_stats(t->net), (size_t) stats * sizeof *t->best);
+}
+
+static void restore_best(fmal_trainer *t)
+{
+    fmal_idx size = fmal_net_size(t->net), stats = fmal_net_stats_size(t->net);
+
+    memcpy(fmal_net_params(t->net), t->best, (size_t) size * sizeof *t->best);
+    memcpy(fmal_net_stats(t->net), t->best + size, (size_t) stats * sizeof *t->best);
+}
+
 /* Judge the weights by what is held out, and keep them if they are the best so far. */
 static fmal_status validate(fmal_trainer *t, fmal_epoch *report)
 {
@@ -389,17 +417,10 @@ static fmal_status validate(fmal_trainer *t, fmal_epoch *report)
     if (t->count.best_epoch == 0 || held.loss < t->count.best_loss) {
         t->count.best_epoch = t->count.epochs;
         t->count.best_loss = held.loss;
-        memcpy(t->best, fmal_net_params(t->net),
-               (size_t) fmal_net_size(t->net) * sizeof *t->best);
+        keep_best(t);
     }
     report->best = (int) t->count.best_epoch;
     return FMAL_OK;
-}
-
-static void restore_best(fmal_trainer *t)
-{
-    memcpy(fmal_net_params(t->net), t->best,
-           (size_t) fmal_net_size(t->net) * sizeof *t->best);
 }
 
 static bool is_finished(const fmal_trainer *t, double accuracy)
@@ -439,9 +460,10 @@ fmal_status fmal_trainer_epoch(fmal_trainer *t, fmal_epoch *report)
 
         fmal_point("train-step");
         if (!sum_gradients(t, &b, &taken))
-            return not_finite(t, "the loss or its gradient");
-        if (!take_step(t, &b))
+            return not_finite(t, "the loss, its gradient or a batch statistic");
+        if (!move_weights(t, &b))
             return not_finite(t, "a weight or its optimizer state");
+        move_stats(t, &b);
         loss += fmal_sums_loss(&t->sums);
         right += fmal_sums_right(&t->sums);
     }

@@ -14,7 +14,7 @@
 #include "fmal/mem.h"
 #include "fmal_test.h"
 
-enum { INITIAL = 4, BATCH = 3, ROUND = 2, PARAMS = 11, OPTIMISER = 5 };
+enum { INITIAL = 4, BATCH = 3, ROUND = 2, PARAMS = 11, STATS = 3, OPTIMISER = 5 };
 
 /** Picks up to a stage of ROUND. */
 static inline int64_t picks_at(fmal_stage stage)
@@ -69,6 +69,8 @@ static inline fmal_run_state state_at(fmal_stage stage)
         .pick_scores = room(picks_at(stage), sizeof(double)),
         .params = room(PARAMS, sizeof(float)),
         .n_params = PARAMS,
+        .stats = room(STATS, sizeof(float)),
+        .n_stats = STATS,
         .optimizer = room(OPTIMISER, sizeof(float)),
         .n_optimizer = stage == FMAL_STAGE_TRAIN ? OPTIMISER : 0,
         .events_bytes = 123456789012,
@@ -91,6 +93,8 @@ static inline fmal_run_state state_at(fmal_stage stage)
     }
     for (int i = 0; i < PARAMS; i++)
         s.params[i] = 1.0f / (float) (i - 5);
+    for (int i = 0; i < STATS; i++)
+        s.stats[i] = 3.0f / (float) (i + 7);
     for (int i = 0; i < OPTIMISER; i++)
         s.optimizer[i] = -1e-40f * (float) i;
     if (stage == FMAL_STAGE_PICK) {
@@ -120,8 +124,8 @@ static inline bool same_state(const fmal_run_state *a, const fmal_run_state *b)
 
     return a->round == b->round && a->stage == b->stage &&
            a->rounds_done == b->rounds_done && a->n_picks == b->n_picks &&
-           a->n_params == b->n_params && a->n_optimizer == b->n_optimizer &&
-           a->trained.epochs == b->trained.epochs &&
+           a->n_params == b->n_params && a->n_stats == b->n_stats &&
+           a->n_optimizer == b->n_optimizer && a->trained.epochs == b->trained.epochs &&
            a->trained.steps == b->trained.steps &&
            a->trained.best_epoch == b->trained.best_epoch &&
            a->trained.best_loss == b->trained.best_loss &&
@@ -132,6 +136,7 @@ static inline bool same_state(const fmal_run_state *a, const fmal_run_state *b)
            SAME(a->pick_labels, b->pick_labels, a->n_picks) &&
            SAME(a->pick_scores, b->pick_scores, a->n_picks) &&
            SAME(a->params, b->params, a->n_params) &&
+           SAME(a->stats, b->stats, a->n_stats) &&
            SAME(a->optimizer, b->optimizer, a->n_optimizer) &&
            a->has_selection == b->has_selection &&
            (!a->has_selection || same_selection(&a->selection, &b->selection));

@@ -94,6 +94,12 @@ static void few_weights(fmal_run_state *s)
 {
     s->n_params--;
 }
+static void strange_statistics(fmal_run_state *s)
+{
+    free(s->stats);
+    s->stats = bytes_copy((float[]){ 1, 2 }, 2, sizeof(float));
+    s->n_stats = 2;
+}
 static void selecting_while_training(fmal_run_state *s)
 {
     s->has_selection = true;
@@ -158,6 +164,7 @@ static const struct {
     { "no weights in a training", TRAINING, no_weights },
     { "no weights for picking", ADDING, no_weights },
     { "weights of a smaller network", PICKED, few_weights },
+    { "statistics of another network", PICKED, strange_statistics },
     { "a selection in a training", TRAINING, selecting_while_training },
     { "epochs in a selection", ADDING, training_while_picking },
     { "the optimizer of a smaller network", TRAINING, little_optimizer },

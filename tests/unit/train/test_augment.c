@@ -2,38 +2,10 @@
    images that were cropped and flipped by hand. */
 #include "fmal_test.h"
 #include "blobs.h"
+#include "pictures.h"
 
-enum { TRAIN = 53, LABELLED = 37, CHANNELS = 2, HEIGHT = 6, WIDTH = 5, CLASSES = 3 };
-enum { PLANE = HEIGHT * WIDTH, PIXELS = CHANNELS * PLANE };
-
-/* Random pixels; a sample depends on its index alone. */
-static fmal_dataset pictures(const fmal_ctx *ctx)
-{
-    fmal_dataset set = { .classes = CLASSES,
-                         .shape = { CHANNELS, HEIGHT, WIDTH },
-                         .has_images = true,
-                         .inputs = PIXELS,
-                         .row_bytes = PIXELS,
-                         .mean = { 0.4f, 0.6f },
-                         .std = { 0.3f, 0.2f } };
-    fmal_split *split = &set.train;
-    uint8_t *rows = NULL;
-
-    split->part = fmal_part_make(TRAIN, BLOB_BLOCK, ctx);
-    if (FMAL_ALLOC(&rows, split->part.count * PIXELS) ||
-        FMAL_ALLOC(&split->labels, split->part.count))
-        abort();
-    for (fmal_idx il = 0; il < split->part.count; il++) {
-        fmal_idx ig = split->part.first + il;
-        fmal_rng r = fmal_rng_stream(3, FMAL_RNG_INITIAL, 0, (uint64_t) ig);
-
-        for (int j = 0; j < PIXELS; j++)
-            rows[il * PIXELS + j] = (uint8_t) (1 + fmal_rng_below(&r, 255));
-        split->labels[il] = (int32_t) (ig * 7 % CLASSES);
-    }
-    split->rows = rows;
-    return set;
-}
+enum { TRAIN = 53, LABELLED = 37, HEIGHT = 6, WIDTH = 5 };
+enum { PLANE = HEIGHT * WIDTH, PIXELS = PICTURE_CHANNELS * PLANE };
 
 /* A pixel of the image in a black frame of 4 pixels. */
 static uint8_t framed(const uint8_t *plane, int y, int x)
@@ -55,7 +27,7 @@ static void change_sample(uint8_t *pixels, fmal_idx ig, uint64_t seed, uint32_t 
     uint8_t before[PIXELS];
 
     memcpy(before, pixels, PIXELS);
-    for (int c = 0; c < CHANNELS; c++)
+    for (int c = 0; c < PICTURE_CHANNELS; c++)
         for (int y = 0; y < HEIGHT; y++)
             for (int x = 0; x < WIDTH; x++)
                 pixels[c * PLANE + y * WIDTH + (mirrored ? WIDTH - 1 - x : x)] =
@@ -85,7 +57,7 @@ static fmal_train_options options(void)
 }
 
 typedef struct {
-    float params[CLASSES * PIXELS];
+    float params[PICTURE_CLASSES * PIXELS];
     fmal_epoch last;
 } outcome;
 
@@ -102,7 +74,7 @@ static fmal_status train(const fmal_ctx *ctx, fmal_dataset *set,
     for (int i = 0; i < LABELLED; i++)
         index_g[i] = TRAIN - 1 - i;
     memset(out, 0, sizeof *out);
-    if (fmal_net_create("logreg", set->shape, CLASSES, 1, 64, &net) != FMAL_OK)
+    if (fmal_net_create("logreg", set->shape, PICTURE_CLASSES, 1, 64, &net) != FMAL_OK)
         abort();
     fmal_net_init(net, 1, 0);
     fmal_status st = fmal_trainer_create(ctx, net, set, o, index_g, LABELLED, &trainer);
@@ -116,17 +88,11 @@ static fmal_status train(const fmal_ctx *ctx, fmal_dataset *set,
     return st;
 }
 
-static void pictures_clear(fmal_dataset *set)
-{
-    fmal_free(&set->train.rows);
-    fmal_free(&set->train.labels);
-}
-
 static void test_by_hand(fmal_test *t, const char *name, uint64_t seed, uint32_t round,
                          int64_t epoch)
 {
     fmal_train_options o = options(), plain;
-    fmal_dataset set = pictures(&t->ctx);
+    fmal_dataset set = pictures(&t->ctx, TRAIN, HEIGHT, WIDTH);
     static outcome changed, by_hand, as_is;
 
     o.seed = seed;
@@ -151,7 +117,8 @@ static void test_by_hand(fmal_test *t, const char *name, uint64_t seed, uint32_t
 static void test_ranks(fmal_test *t, const fmal_ctx *self)
 {
     fmal_train_options o = options();
-    fmal_dataset set = pictures(&t->ctx), whole = pictures(self);
+    fmal_dataset set = pictures(&t->ctx, TRAIN, HEIGHT, WIDTH),
+                 whole = pictures(self, TRAIN, HEIGHT, WIDTH);
     static outcome together, alone;
 
     fmal_test_ok(t,
@@ -166,7 +133,7 @@ static void test_ranks(fmal_test *t, const fmal_ctx *self)
 static void test_refused(fmal_test *t)
 {
     fmal_train_options o = options();
-    fmal_dataset set = pictures(&t->ctx);
+    fmal_dataset set = pictures(&t->ctx, TRAIN, HEIGHT, WIDTH);
     static outcome out;
 
     set.has_images = false;
