@@ -104,7 +104,8 @@ static inline fmal_run_state state_at(fmal_stage stage)
     return s;
 }
 
-#define SAME(a, b, count) (memcmp((a), (b), (size_t) (count) * sizeof *(a)) == 0)
+#define SAME(a, b, count)                                                              \
+    ((count) == 0 || memcmp((a), (b), (size_t) (count) * sizeof *(a)) == 0)
 
 static inline bool same_selection(const fmal_select_state *a,
                                   const fmal_select_state *b)
