@@ -197,6 +197,9 @@ fmal_isa fmal_factor_isa(const fmal_factor *f);
  * @param out   of order D; its grid may be smaller than ctx
  * @param[out] flops  added: what this rank computed; may be NULL
  * @return FMAL_ERR_NOMEM, agreed
+ * Cost: a rank sends its part of N sums once, and D^2 / P elements that it makes of its
+ * share of them, P the ranks of the grid; N is about D^2 / 4 in the Kronecker form, D^2
+ * / 2 in the others. On a grid of one rank, the sums alone.
  */
 fmal_status fmal_factor_gram(const fmal_factor *f, const uint8_t *take, double weight,
                              fmal_dmat *out, double *flops);
@@ -326,9 +329,10 @@ double fmal_panel_apply_flops(const fmal_panel *panel);
 
 /* ---- Bytes, each at its most; not collective ---- */
 
-/** Of the factors, samples apart; of fmal_factor_gram under way. */
+/** Of the factors, samples apart; of fmal_factor_gram under way, and whether that is
+    into a matrix on a grid of several ranks. */
 double fmal_factor_bytes(const fmal_factor *f);
-double fmal_factor_gram_bytes(const fmal_factor *f);
+double fmal_factor_gram_bytes(const fmal_factor *f, bool spread);
 
 /** Of a panel of n samples, and beside it of forms of `matrices` matrices under way. */
 double fmal_panel_bytes(const fmal_factor *f, fmal_idx n, int max_cols);

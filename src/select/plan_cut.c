@@ -22,7 +22,8 @@ static void plan_block(double d, double share, int ranks, fmal_select_plan *p)
     double c = p->blocks, m = FMAL_BLOCK, pairs = d * (d + 1) / 2;
     double own = (p->blocks + ranks - 1) / ranks;
     double candidates = least(share, (double) p->candidates);
-    double slab = least(64 << 20, 8 * c * pairs);
+    double sums = least(64 << 20, 8 * c * pairs);
+    double slab = sums + (ranks > 1 ? least(8 * FMAL_SUM_ROOM, sums / ranks) : 0);
     double steps = (double) p->forward, all = steps + (double) p->backward;
 
     p->bytes_matrices =
