@@ -91,6 +91,10 @@ bool fmal_factor_streams(const fmal_factor *f);
 /** fmal_rows_status of the samples. Not collective: agree on it. */
 fmal_status fmal_factor_status(const fmal_factor *f);
 
+/** Of factors that stream: features of this rank's sample il, good until those of a
+    sample of another block are wanted. Not collective. */
+const float *fmal_factor_features(const fmal_factor *f, fmal_idx il);
+
 /** The same with FMAL_LIKELIHOOD_FULL. */
 fmal_status fmal_factor_kron(const fmal_ctx *ctx, const fmal_part *part,
                              const float *features, const double *probs, int d, int c,
@@ -398,7 +402,7 @@ void fmal_factor_cut(const fmal_factor *f, fmal_fisher fisher, fmal_idx index_g,
  *
  * @param take      [part.count]: nonzero for the samples to take; borrowed
  * @param[out] out  [D], complete on every rank
- * @return FMAL_ERR_NOMEM, agreed
+ * @return FMAL_ERR_NOMEM, and of fmal_factor_status; agreed
  */
 fmal_status fmal_factor_diagonal(const fmal_factor *f, const uint8_t *take,
                                  double weight, double *out);

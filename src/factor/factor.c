@@ -45,6 +45,11 @@ fmal_status fmal_factor_status(const fmal_factor *f)
     return f->streams ? fmal_rows_status(&f->rows) : FMAL_OK;
 }
 
+const float *fmal_factor_features(const fmal_factor *f, fmal_idx il)
+{
+    return fmal_rows_at(&f->rows, il);
+}
+
 fmal_isa fmal_factor_isa(const fmal_factor *f)
 {
     return f->isa;

@@ -225,7 +225,8 @@ static fmal_status plan_sizes(const fmal_select_options *o, const fmal_pool_info
     p.blocks = fmal_factor_class_blocks(f);
     if (o->fisher != FMAL_FISHER_FULL) {
         p.bytes_pool = fmal_pool_bytes(info, part->count);
-        fmal_plan_cut((int) (p.order / p.blocks), (double) part->count, ranks, &p);
+        fmal_plan_cut((int) (p.order / p.blocks), (double) part->count, ranks,
+                      o->streamed, &p);
         *plan = p;
         return FMAL_OK;
     }
