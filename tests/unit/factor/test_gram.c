@@ -104,7 +104,7 @@ static const struct {
     { "more than a panel of tail", 13, 3, 3, 4, PEAKED, MASKED, 261 },
     { "fewer samples than ranks, with a tail", 2, 3, 3, 1, SMOOTH, MASKED, 2 },
     { "no tail", 29, 3, 4, 4, MIXED, MASKED, 0 },
-    { "several rounds of elements", 3, 11, 70, 2, SMOOTH, FULL, 0 },
+    { "several rounds of elements", 3, 11, 70, 2, SMOOTH, TOPC, 1 },
     { "several blocks of a matrix", 11, 23, 13, 4, MIXED, TOPC, 2 },
     { "several blocks of numbers", 7, 97, 3, 2, SMOOTH, DENSE, 2 },
     { "several blocks and a tail", 11, 29, 7, 4, MIXED, MASKED, 131 },
