@@ -105,6 +105,22 @@ void fmal_sum_f64(const fmal_ctx *ctx, double *x, fmal_idx n);
 /** The same for one rank: elsewhere x is only read. Half the traffic. Collective. */
 void fmal_sum_i64_to(const fmal_ctx *ctx, int64_t *x, fmal_idx n, int root);
 
+/**
+ * The same for numbers that have owners: each rank's own become sums over all ranks,
+ * the others' are only read. Each number is sent once: half the traffic.
+ *
+ * Collective over ctx.
+ *
+ * @param part    who owns which row; may be of fewer ranks than ctx, the first ones,
+ * and the others then own none
+ * @param width   numbers of a row
+ * @param x       [rows in whole blocks of part->block, width]
+ * @param room    [FMAL_SUM_ROOM], undefined on return
+ */
+void fmal_sum_i64_parts(const fmal_ctx *ctx, const fmal_part *part, fmal_idx width,
+                        int64_t *x, int64_t *room);
+enum { FMAL_SUM_ROOM = (4 << 20) / 8 };
+
 /** Elementwise maximum over ranks, in place. Collective. */
 void fmal_max_f64(const fmal_ctx *ctx, double *x, fmal_idx n);
 

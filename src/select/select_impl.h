@@ -167,8 +167,10 @@ int fmal_pending_columns(fmal_idx leading, int r);
 fmal_status fmal_plan_check_fisher(fmal_fisher fisher, bool has_blocks);
 
 /* Bytes and flops of a plan that has its steps, where fisher is not full; `share`: the
-   samples of the rank with most; d: features, or columns of dense factors. */
-void fmal_plan_cut(int d, double share, int ranks, fmal_select_plan *plan);
+   samples of the rank with most; d: features, or columns of dense factors; streamed:
+   features stay in their file. */
+void fmal_plan_cut(int d, double share, int ranks, bool streamed,
+                   fmal_select_plan *plan);
 
 /* Classes whose coefficients are with all ranks at a time in a refresh. */
 int fmal_block_chunk(int c, int d);
