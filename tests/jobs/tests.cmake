@@ -1,4 +1,5 @@
 # restart_make_data makes the inputs.
 fmal_cli_test(jobs DIRECTORY jobs)
+fmal_cli_test(cifar DIRECTORY jobs)
 fmal_cli_test(scaling DIRECTORY jobs)
 fmal_cli_test(measure DIRECTORY jobs LABELS slow TIMEOUT 900)
