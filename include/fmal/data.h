@@ -6,6 +6,7 @@
  *
  *     fmal_dataset *set;
  *     fmal_dataset_open(ctx, "fmnist.h5", &set);
+ *     fmal_dataset_skew(ctx, &skew, set);       some samples of some classes only
  *     fmal_dataset_decode(set, rows, n, x);     stored rows to network input
  *     fmal_dataset_close(&set);
  */
@@ -20,9 +21,11 @@ enum { FMAL_MAX_CHANNELS = 16 };
 
 /** One split, this rank's share of it. A plain value; owned by its data set. */
 typedef struct fmal_split {
-    fmal_part part;  /* who owns which sample */
-    void *rows;      /* [part.count, row_bytes] of the data set: u8 pixels or f32 */
-    int32_t *labels; /* [part.count]; -1: unknown */
+    fmal_part part;   /* who owns which sample */
+    void *rows;       /* [part.count, row_bytes] of the data set: u8 pixels or f32 */
+    int32_t *labels;  /* [part.count]; -1: unknown */
+    fmal_idx *origin; /* [part.n] place of each sample in the file's split, ascending;
+                         NULL: its own */
 } fmal_split;
 
 /** A data set, this rank's share of it. Read-only outside of this module. */
@@ -54,6 +57,49 @@ fmal_status fmal_dataset_open(const fmal_ctx *ctx, const char *path,
 
 /** Free *set and set it to NULL; *set may be NULL. Not collective. */
 void fmal_dataset_close(fmal_dataset **set);
+
+/** Place in the file of sample i, in [0, part.n), of a split. Not collective. */
+fmal_idx fmal_split_origin(const fmal_split *split, fmal_idx i);
+
+/** Samples of each class on all ranks, to counts [classes]. Collective over ctx. */
+void fmal_split_count(const fmal_ctx *ctx, const fmal_split *split, int classes,
+                      int64_t *counts);
+
+/** How many samples of a class to keep. A plain value. */
+typedef struct fmal_class_count {
+    int label;
+    fmal_idx count;
+} fmal_class_count;
+
+/** An imbalanced training pool. A plain value; counts are borrowed. */
+typedef struct fmal_skew {
+    const fmal_class_count *counts; /* [n_counts] classes to keep, in any order */
+    int n_counts;                   /* 0: all classes */
+    double long_tail; /* without counts: class i of c keeps floor(m f^(i / (c - 1))), m
+                         the largest class's size; in (0, 1]; 1: each all it has */
+    uint64_t seed;    /* which samples: those of the lowest keys of (seed, sample) */
+} fmal_skew;
+
+/**
+ * Cut the training pool of an open data set to an imbalanced one.
+ *
+ * With counts, only the classes that they name stay, in both splits, and are numbered
+ * anew in ascending order: the test split keeps all of their samples. With a long tail,
+ * a class that has fewer samples than the tail leaves it keeps all, and the test split
+ * stays as it is. Samples without a label go. What is left is shared out evenly anew;
+ * shape, normalisation and checksum stay those of the file. A pool of more samples of a
+ * class holds those of a pool of fewer.
+ *
+ * Collective over ctx; skew equal on all ranks; set is one that was just opened.
+ *
+ * @return FMAL_ERR_USAGE: a class that is not there or is named twice, fewer than two
+ *         classes, more samples than the class has or less than one, no sample left to
+ *         a class; FMAL_ERR_NOMEM; agreed; set is then as it was
+ * Cost: at most 37 bytes for each sample of the file on the root, for a moment; rows
+ * move once, and are there twice while they do.
+ */
+fmal_status fmal_dataset_skew(const fmal_ctx *ctx, const fmal_skew *skew,
+                              fmal_dataset *set);
 
 /**
  * Stored rows to network input: (pixel / 255 - mean) / std per channel; features as is.

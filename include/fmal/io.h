@@ -184,6 +184,17 @@ void fmal_h5_shutdown(void);
    h was opened on all ranks, as reading attributes is. */
 void fmal_h5_info_of(fmal_h5 *h, const char *name, fmal_h5_info *info);
 
+/**
+ * Names of the members of a group of the root, in order. Not collective; the file is
+ * open on this process alone.
+ *
+ * @param most        refuse groups of more members
+ * @param[out] names  [n], each and the array freed by fmal_free
+ * @return FMAL_ERR_FORMAT if there is no such group, FMAL_ERR_IO, FMAL_ERR_NOMEM
+ */
+fmal_status fmal_h5_list(fmal_h5 *h, const char *group, int most, char ***names,
+                         int *n);
+
 /** The path the file was opened with, for messages. */
 const char *fmal_h5_path(const fmal_h5 *h);
 

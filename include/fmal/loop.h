@@ -25,6 +25,9 @@ typedef struct fmal_run_options {
     fmal_select_options select; /* the batch and how it is picked */
     fmal_train_options train;   /* round is set by the loop */
     bool warm;                  /* keep the weights from round to round */
+    fmal_net *start; /* weights that trainings start from, of a network of this kind;
+                        borrowed; NULL: fresh ones */
+    bool start_head; /* those of its last layer, too; else that begins afresh */
     uint64_t seed;
 } fmal_run_options;
 
@@ -52,6 +55,9 @@ typedef struct fmal_run_state {
     fmal_stage stage;
     int64_t rounds_done;  /* entries of rounds */
     fmal_round *rounds;   /* [options.rounds + 1] */
+    int classes;          /* of the data */
+    int64_t *right;       /* [options.rounds + 1, classes] test samples right in each
+                             round; -1: unknown, the state is of an older version */
     int64_t n_picks;      /* samples labelled so far, the initial ones first */
     fmal_idx *picks;      /* [initial + rounds x batch], in order */
     int64_t *first_pick;  /* [options.rounds + 2]: where each round's picks begin */
@@ -129,6 +135,9 @@ fmal_status fmal_run_rounds(fmal_run *run);
 
 /** The state; borrowed. Not collective. */
 const fmal_run_state *fmal_run_now(const fmal_run *run);
+
+/** The network, with the weights it has now; borrowed. Not collective. */
+fmal_net *fmal_run_net(fmal_run *run);
 
 /** Free *run and set it to NULL; *run may be NULL. Not collective. */
 void fmal_run_end(fmal_run **run);

@@ -1,8 +1,8 @@
 /**
  * What people and scripts read: tables, events, the picks file, a job's last lines.
  *
- *     fmal_report_tables(ctx, dir, state, set);         metrics.csv, picks.csv
- *     fmal_events_open(ctx, path, bytes, &events);      events.jsonl
+ *     fmal_report_tables(ctx, dir, state, set);         metrics.csv, classes.csv,
+ * picks.csv fmal_events_open(ctx, path, bytes, &events);      events.jsonl
  *     fmal_picks_save("picks.h5", &picks);           fmal_picks_load(h, n, &batch);
  *     fmal_report_phases(ctx, &phases, seconds);
  */
@@ -15,9 +15,9 @@
 #include "fmal/loop.h"
 
 /**
- * Write DIR/metrics.csv and DIR/picks.csv from a state: the same bytes on any number of
- * ranks. Both are written anew, all or nothing, and so never hold a row that is not in
- * the state.
+ * Write DIR/metrics.csv, DIR/classes.csv and DIR/picks.csv from a state: the same bytes
+ * on any number of ranks. Each is written anew, all or nothing, and so never holds a
+ * row that is not in the state.
  *
  * Collective: the root writes, everyone learns the outcome.
  * @return FMAL_ERR_IO

@@ -107,6 +107,15 @@ fmal_status fmal_evaluate(const fmal_ctx *ctx, fmal_net *net, const fmal_dataset
                           const fmal_split *split, fmal_evaluation *out);
 
 /**
+ * The same, and how many samples of each class were predicted right.
+ *
+ * @param[out] correct  [classes of set], of all ranks; their sum is out->correct
+ */
+fmal_status fmal_evaluate_classes(const fmal_ctx *ctx, fmal_net *net,
+                                  const fmal_dataset *set, const fmal_split *split,
+                                  fmal_evaluation *out, int64_t *correct);
+
+/**
  * Features and logits of this rank's samples of a split, block by block.
  *
  * Collective over ctx.

@@ -2,7 +2,19 @@
 #include "ckpt_impl.h"
 #include "fmal/mem.h"
 
+#include <limits.h>
 #include <string.h>
+
+/* A few bytes of a file can claim any length. */
+static fmal_status check_room(const fmal_h5 *h, const char *name, double wanted)
+{
+    double available = fmal_mem_available();
+
+    if (available > 0 && wanted > available)
+        return FMAL_FAIL(FMAL_ERR_NOMEM, "%s: %s takes %.1f GB, %.1f GB are available",
+                         fmal_h5_path(h), name, wanted / 1e9, available / 1e9);
+    return FMAL_OK;
+}
 
 fmal_status fmal_ckpt_array(fmal_h5 *h, const char *name, fmal_type type, size_t size,
                             void *out, fmal_idx *n)
@@ -15,12 +27,7 @@ fmal_status fmal_ckpt_array(fmal_h5 *h, const char *name, fmal_type type, size_t
         info.kind == FMAL_H5_STRING || info.kind == FMAL_H5_OTHER)
         return FMAL_FAIL(FMAL_ERR_FORMAT, "%s: %s is missing or no array of numbers",
                          fmal_h5_path(h), name);
-    /* A few bytes of a file can claim any length. */
-    double wanted = (double) info.dims[0] * (double) size;
-    double available = fmal_mem_available();
-    if (available > 0 && wanted > available)
-        return FMAL_FAIL(FMAL_ERR_NOMEM, "%s: %s takes %.1f GB, %.1f GB are available",
-                         fmal_h5_path(h), name, wanted / 1e9, available / 1e9);
+    FMAL_TRY(check_room(h, name, (double) info.dims[0] * (double) size));
     FMAL_TRY(fmal_alloc(&data, info.dims[0], size));
     fmal_status st = info.dims[0] > 0 ? fmal_h5_read(h, name, type, data) : FMAL_OK;
     if (st != FMAL_OK) {
@@ -185,6 +192,43 @@ static fmal_status read_rounds(fmal_h5 *h, fmal_run_state *s)
     return FMAL_OK;
 }
 
+/* Rounds that are done, by class. */
+static fmal_status write_right(fmal_h5 *h, const fmal_run_state *s)
+{
+    fmal_h5_spec spec = { .name = "/rounds/test_right",
+                          .type = FMAL_I64,
+                          .ndims = 2,
+                          .dims = { s->rounds_done, s->classes },
+                          .label = { "round", "class" },
+                          .long_name =
+                              "test samples of each class predicted right; -1: "
+                              "not known",
+                          .units = "samples" };
+
+    return s->right ? fmal_h5_write(h, &spec, s->right) : FMAL_OK;
+}
+
+/* Files of older versions do not have it. */
+static fmal_status read_right(fmal_h5 *h, fmal_run_state *s)
+{
+    static const char *const name = "/rounds/test_right";
+    fmal_h5_info info;
+
+    fmal_h5_info_of(h, name, &info);
+    if (!info.exists)
+        return FMAL_OK;
+    if (info.kind != FMAL_H5_INTEGER || info.ndims != 2 ||
+        info.dims[0] != s->rounds_done || info.dims[1] < 1 || info.dims[1] > INT_MAX)
+        return FMAL_FAIL(FMAL_ERR_FORMAT,
+                         "%s: %s is not one row of classes for each of %lld rounds",
+                         fmal_h5_path(h), name, (long long) s->rounds_done);
+    FMAL_TRY(check_room(
+        h, name, (double) info.dims[0] * (double) info.dims[1] * sizeof *s->right));
+    s->classes = (int) info.dims[1];
+    FMAL_TRY(FMAL_ALLOC(&s->right, s->rounds_done * s->classes));
+    return s->rounds_done > 0 ? fmal_h5_read(h, name, FMAL_I64, s->right) : FMAL_OK;
+}
+
 /* ---- A run ---- */
 
 static const char *const stage_names[] = { "pick", "train", "done" };
@@ -233,6 +277,17 @@ static fmal_idx rounds_picked(const fmal_run_state *s)
     return s->stage == FMAL_STAGE_PICK ? s->round : s->round + 1;
 }
 
+/* Samples are counted from the first of the pool. For readers, as well. */
+static fmal_status write_pool(fmal_h5 *h, const fmal_split *train)
+{
+    if (!train->origin)
+        return FMAL_OK;
+    return write_array(h, "/pool/index", FMAL_I64, train->part.n, "sample",
+                       "where each sample of an imbalanced pool is in the training "
+                       "split of the data set",
+                       "sample index", train->origin);
+}
+
 /* Which of the parameters is what, and what the network's input is: for readers; a
    restart knows both from its options and its data. */
 static fmal_status write_model(fmal_h5 *h, const fmal_net *net, const fmal_dataset *set)
@@ -272,6 +327,7 @@ fmal_status fmal_run_state_write(fmal_h5 *h, const fmal_run_state *s)
 {
     FMAL_TRY(write_position(h, s));
     FMAL_TRY(write_rounds(h, s));
+    FMAL_TRY(write_right(h, s));
     FMAL_TRY(write_array(h, "/picks/index", FMAL_I64, s->n_picks, "pick",
                          "labelled samples in the order picked, the initial ones first",
                          "sample index", s->picks));
@@ -289,8 +345,10 @@ fmal_status fmal_run_state_write(fmal_h5 *h, const fmal_run_state *s)
     FMAL_TRY(write_array(h, "/model/optimizer", FMAL_F32, s->n_optimizer, "value",
                          "state of the optimizer; empty unless a training is under way",
                          NULL, s->optimizer));
-    if (s->net)
+    if (s->net) {
         FMAL_TRY(write_model(h, s->net, s->set));
+        FMAL_TRY(write_pool(h, &s->set->train));
+    }
     return s->has_selection ? fmal_selection_write(h, &s->selection) : FMAL_OK;
 }
 
@@ -299,6 +357,7 @@ static fmal_status read_arrays(fmal_h5 *h, fmal_run_state *s)
     fmal_h5_info selection;
 
     FMAL_TRY(read_rounds(h, s));
+    FMAL_TRY(read_right(h, s));
     FMAL_TRY(fmal_ckpt_array(h, "/picks/index", FMAL_I64, 8, &s->picks, &s->n_picks));
     FMAL_TRY(exact_array(h, "/picks/label", FMAL_I32, 4, &s->pick_labels, s->n_picks));
     FMAL_TRY(exact_array(h, "/picks/score", FMAL_F64, 8, &s->pick_scores, s->n_picks));

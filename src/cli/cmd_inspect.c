@@ -5,6 +5,7 @@
 #include "fmal/mem.h"
 #include "fmal/pool.h"
 #include "fmal/report.h"
+#include "fmal/weights.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -186,6 +187,30 @@ static fmal_status show_picks(sheet *s, fmal_h5 *h)
     return FMAL_OK;
 }
 
+static fmal_status say_weights(sheet *s, const char *path)
+{
+    fmal_weights_info info;
+
+    FMAL_TRY(fmal_weights_look(path, &info));
+    say(s, "format", "%s", info.format);
+    say_number(s, "tensors", info.tensors);
+    say_number(s, "elements", info.elements);
+    return FMAL_OK;
+}
+
+static fmal_status show_weights(sheet *s, fmal_h5 *h)
+{
+    return say_weights(s, fmal_h5_path(h));
+}
+
+/* No HDF5. */
+static fmal_status show_safetensors(sheet *s, const char *path)
+{
+    say(s, "file", "%s", path);
+    say(s, "kind", "weights");
+    return say_weights(s, path);
+}
+
 static void say_position(sheet *s, const fmal_run_state *state)
 {
     static const char *const stages[] = { "picking the batch of round",
@@ -256,6 +281,7 @@ static const struct {
     { FMAL_PICKS_SCHEMA, "picks", show_picks, false },
     { FMAL_RUN_SCHEMA, "checkpoint of a run", show_run, true },
     { FMAL_SELECT_SCHEMA, "selection under way", show_selection, true },
+    { FMAL_WEIGHTS_SCHEMA, "weights", show_weights, false },
 };
 
 static fmal_status show_kind(sheet *s, const char *path, int kind)
@@ -281,6 +307,8 @@ static fmal_status show_file(sheet *s, const char *path)
     fmal_h5 *h = NULL;
     fmal_h5_info features;
 
+    if (fmal_weights_is_safetensors(path))
+        return show_safetensors(s, path);
     /* One of ours that carries a checksum is compared before HDF5 reads it. */
     if (fmal_h5_is_checked(path))
         FMAL_TRY(fmal_h5_open_checked(path, &h));
@@ -296,9 +324,10 @@ static fmal_status show_file(sheet *s, const char *path)
             return show_kind(s, path, i);
     if (features.exists)
         return show_pool(s, path);
-    return FMAL_FAIL(FMAL_ERR_FORMAT,
-                     "%s: neither data set, pool, picks nor checkpoint (schema '%s')",
-                     path, schema);
+    return FMAL_FAIL(
+        FMAL_ERR_FORMAT,
+        "%s: neither data set, pool, picks, checkpoint nor weights (schema '%s')", path,
+        schema);
 }
 
 static fmal_status run(cli *c, void *given)
@@ -330,7 +359,7 @@ static fmal_status run(cli *c, void *given)
 
 const command command_inspect = {
     .name = "inspect",
-    .summary = "a checkpoint, pool, data set or picks file in words",
+    .summary = "a checkpoint, pool, data set, picks or weights file in words",
     .usage = "FILE|DIR [--json]",
     .text =
         "Says what a file holds: its kind, sizes, options, and how far a run has come. "

@@ -1,3 +1,5 @@
+#include "imbalance.h"
+#include "pretrained.h"
 #include "rundir.h"
 #include "runlog.h"
 #include "selection.h"
@@ -11,6 +13,8 @@
 typedef struct {
     common_options common;
     selection_options selection;
+    imbalance_options imbalance;
+    pretrained_options pretrained;
     job_options job;
     char *data, *run;
     int model, optimizer;
@@ -35,6 +39,7 @@ static const fmal_opt table[] = {
       .arg = "DIR",
       .required = true,
       .help = "directory of the run; one that holds a checkpoint is gone on with" },
+    { .name = "imbalance", .part = imbalance_table, .offset = AT(imbalance) },
     { .name = "model",
       .letter = 'm',
       .type = FMAL_OPT_CHOICE,
@@ -142,6 +147,7 @@ static const fmal_opt table[] = {
       .offset = AT(warm),
       .identity = true,
       .help = "keep the weights from round to round instead of fresh ones" },
+    { .name = "pretrained", .part = pretrained_table, .offset = AT(pretrained) },
     { .name = "job", .part = job_table, .offset = AT(job) },
     { .name = NULL },
 };
@@ -152,6 +158,7 @@ typedef struct {
     const run_options *o;
     fmal_run_options options;
     fmal_dataset *set;
+    char checksum[33]; /* of all that the run works on */
     fmal_run_hooks hooks;
     fmal_run_setup setup;
     rundir dir;
@@ -195,7 +202,7 @@ static fmal_status check_options(const job *j)
     if (fmal_opts_given(opts, "momentum") && j->o->optimizer != FMAL_SGD)
         return FMAL_FAIL(FMAL_ERR_USAGE,
                          "--momentum: the optimizer 'adam' has its own");
-    return FMAL_OK;
+    return imbalance_check(opts, &j->o->imbalance);
 }
 
 /* ---- Start, end ---- */
@@ -211,6 +218,9 @@ static fmal_status open_data(job *j)
                        ? (double) (j->set->train.part.count + j->set->test.part.count) *
                              (double) j->set->row_bytes
                        : 0);
+    if (st == FMAL_OK)
+        st =
+            imbalance_apply(&j->c->ctx, &j->o->imbalance, j->o->selection.seed, j->set);
     return st;
 }
 
@@ -282,8 +292,9 @@ static void print_result(const job *j, const fmal_run *run)
     if (j->c->ctx.rank != 0)
         return;
     fmal_report_rounds(fmal_run_now(run), stdout);
-    printf("run: %s (metrics.csv, picks.csv, events.jsonl, checkpoint.h5)\n",
-           j->dir.path);
+    printf(
+        "run: %s (metrics.csv, classes.csv, picks.csv, events.jsonl, checkpoint.h5)\n",
+        j->dir.path);
 }
 
 static fmal_status rounds(job *j)
@@ -294,6 +305,8 @@ static fmal_status rounds(job *j)
 
     if (st == FMAL_OK)
         st = fmal_run_rounds(run);
+    if (st == FMAL_OK)
+        st = pretrained_save(j->c, &j->o->pretrained, run);
     if (was_done)
         fmal_log(FMAL_LOG_INFO, "done", "this run was finished before");
     if (st == FMAL_OK)
@@ -334,7 +347,8 @@ static fmal_status run_on_data(job *j)
     runlog_hook(&j->log, &j->hooks);
     j->setup = (fmal_run_setup){ &c->ctx, j->set, &j->options, &j->hooks, &c->phases };
     fmal_status st = job_identity(c, o->data, &j->log.identity);
-    j->log.identity.checksum = j->set->checksum;
+    pretrained_checksum(j->set, &j->options, j->checksum);
+    j->log.identity.checksum = j->checksum;
     if (st == FMAL_OK)
         st = plan(j);
     if (st == FMAL_OK && !o->job.dry_run)
@@ -351,10 +365,15 @@ static fmal_status run(cli *c, void *given)
     FMAL_TRY(check_singleton(&c->ctx));
     FMAL_TRY(selection_map(c->opts, &o->selection, &j.options.select));
     FMAL_TRY(check_options(&j));
+    FMAL_TRY(pretrained_check(&c->ctx, &o->pretrained));
     job_begin(c);
     fmal_stop_install();
-    FMAL_TRY(open_data(&j));
-    fmal_status st = run_on_data(&j);
+    fmal_status st = open_data(&j);
+    if (st == FMAL_OK)
+        st = pretrained_load(&c->ctx, &o->pretrained, j.set, &j.options);
+    if (st == FMAL_OK)
+        st = run_on_data(&j);
+    fmal_net_destroy(&j.options.start);
     fmal_dataset_close(&j.set);
     return st;
 }
@@ -365,10 +384,11 @@ const command command_run = {
     .usage = "--data FILE --run DIR [--model NAME] [--strategy NAME] [options]",
     .text =
         "Trains a network on a few labelled samples, picks a batch, takes its labels "
-        "from the\ndata set, and again. Writes metrics.csv, picks.csv and "
-        "events.jsonl into DIR, with the\nsame rows on any number of ranks. After an "
-        "interruption the same command goes on from\nDIR/checkpoint.h5; a signal "
-        "(TERM, USR1), a file DIR/stop or --max-time stops it with exit\ncode 3.\n\n"
+        "from the\ndata set, and again. Writes metrics.csv, classes.csv, picks.csv and "
+        "events.jsonl into\nDIR, with the same rows on any number of ranks. After an "
+        "interruption the same command\ngoes on from DIR/checkpoint.h5; a signal "
+        "(TERM, "
+        "USR1), a file DIR/stop or --max-time stops\nit with exit code 3.\n\n"
         "  mpirun -np 2 fmal run --data fmnist.h5 --run runs/bait --strategy bait\n"
         "  mpirun -np 64 fmal run --config experiment.ini",
     .options = table,

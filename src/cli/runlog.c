@@ -46,6 +46,23 @@ static json_t *counts_json(const fmal_run_state *s, int64_t round, int c)
     return out;
 }
 
+/* The batch by the places of its samples in the data set file; NULL without memory. */
+static json_t *batch_json(const runlog *log, const fmal_batch *batch)
+{
+    fmal_batch placed = *batch;
+    fmal_picks picks = { .batch = &placed, .strategy = log->options->strategy->name };
+    json_t *out = NULL;
+
+    placed.index = NULL;
+    if (FMAL_ALLOC(&placed.index, batch->n) == FMAL_OK) {
+        for (fmal_idx i = 0; i < batch->n; i++)
+            placed.index[i] = fmal_split_origin(&log->set->train, batch->index[i]);
+        out = fmal_picks_json(&picks);
+    }
+    fmal_free(&placed.index);
+    return out;
+}
+
 static double balance_of(const fmal_run_state *s, int64_t round, int c)
 {
     int64_t *counts = NULL;
@@ -74,9 +91,7 @@ static fmal_status on_picked(void *arg, const fmal_run_state *s, int64_t round,
              batch->n, balance_of(s, round, log->set->classes), objective,
              s->rounds[round].seconds_pick);
     if (log->c->ctx.rank == 0) {
-        fmal_picks picks = { .batch = batch, .strategy = log->options->strategy->name };
-
-        fields = fmal_picks_json(&picks);
+        fields = batch_json(log, batch);
         json_object_set_new(fields, "round", json_integer(round));
         json_object_set_new(fields, "class_counts",
                             counts_json(s, round, log->set->classes));

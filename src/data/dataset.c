@@ -240,6 +240,7 @@ static void split_clear(fmal_split *split)
 {
     fmal_free(&split->rows);
     fmal_free(&split->labels);
+    fmal_free(&split->origin);
 }
 
 void fmal_dataset_close(fmal_dataset **set)

@@ -15,12 +15,13 @@ struct fmal_run {
 };
 
 /* A zero state with room for the whole run. Not collective. */
-fmal_status fmal_state_create(const fmal_run_options *options, fmal_run_state *out);
+fmal_status fmal_state_create(const fmal_run_options *options, int classes,
+                              fmal_run_state *out);
 
 /* Deep copy of what is filled, with room for the whole run; FMAL_ERR_FORMAT if the
    counts do not fit. Not collective. */
-fmal_status fmal_state_copy(const fmal_run_options *options, const fmal_run_state *from,
-                            fmal_run_state *out);
+fmal_status fmal_state_copy(const fmal_run_options *options, int classes,
+                            const fmal_run_state *from, fmal_run_state *out);
 
 fmal_status fmal_select_state_copy(const fmal_select_state *from,
                                    fmal_select_state *out);

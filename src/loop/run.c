@@ -204,14 +204,32 @@ static fmal_status pick_round(fmal_run *run)
 
 /* ---- Training ---- */
 
-/* The weights that training starts from: fresh ones, or those there are. */
+/* Fresh weights, or those that every training starts from, with a fresh last layer if
+   they have none. It is the last of the parameters. */
+static void first_weights(fmal_run *run)
+{
+    const fmal_run_options *o = options_of(run);
+    fmal_net *start = o->start;
+
+    fmal_net_init(run->net, o->seed, (uint32_t) run->state.round);
+    if (!start)
+        return;
+    const fmal_tensor *head = fmal_net_tensor(start, fmal_net_tensors(start) - 1);
+    fmal_idx n = o->start_head ? fmal_net_size(start) : head->offset;
+    memcpy(fmal_net_params(run->net), fmal_net_params(start),
+           sizeof(float) * (size_t) n);
+    memcpy(fmal_net_stats(run->net), fmal_net_stats(start),
+           sizeof(float) * (size_t) fmal_net_stats_size(start));
+}
+
+/* The weights that training starts from: the first ones, or those there are. */
 static void set_weights(fmal_run *run)
 {
     const fmal_run_options *o = options_of(run);
     const fmal_run_state *s = &run->state;
 
     if (s->epochs == 0 && (s->round == 0 || !o->warm))
-        fmal_net_init(run->net, o->seed, (uint32_t) s->round);
+        first_weights(run);
     else
         memcpy(fmal_net_params(run->net), s->params,
                sizeof(float) * (size_t) s->n_params);
@@ -315,7 +333,8 @@ static fmal_status record_round(fmal_run *run, const fmal_epoch *epoch, double b
     fmal_status st;
 
     fmal_phase_begin(run->setup.phases, FMAL_PHASE_EVALUATE);
-    st = fmal_evaluate(run->setup.ctx, run->net, set, &set->test, &test);
+    st = fmal_evaluate_classes(run->setup.ctx, run->net, set, &set->test, &test,
+                               s->right + s->round * s->classes);
     fmal_phase_end(run->setup.phases,
                    (double) set->test.part.count * fmal_net_flops(run->net), 0);
     FMAL_TRY(st);
@@ -433,7 +452,8 @@ fmal_status fmal_run_start(const fmal_run_setup *setup, fmal_run **out)
     fmal_run *run = NULL;
 
     FMAL_TRY(create(setup, &run));
-    fmal_status st = fmal_state_create(setup->options, &run->state);
+    fmal_status st =
+        fmal_state_create(setup->options, setup->set->classes, &run->state);
     if ((st = fmal_agree(setup->ctx, st)) == FMAL_OK) {
         set_roles(run);
         st = label_initial(run);
@@ -475,7 +495,8 @@ fmal_status fmal_run_resume(const fmal_run_setup *setup, const fmal_run_state *s
     fmal_run *run = NULL;
 
     FMAL_TRY(create(setup, &run));
-    fmal_status st = fmal_state_copy(setup->options, state, &run->state);
+    fmal_status st =
+        fmal_state_copy(setup->options, setup->set->classes, state, &run->state);
     if (st == FMAL_OK)
         st = check_state(run);
     if ((st = fmal_agree(setup->ctx, st)) != FMAL_OK) {
@@ -486,7 +507,7 @@ fmal_status fmal_run_resume(const fmal_run_setup *setup, const fmal_run_state *s
     run->resume = run->state.selection;
     run->has_resume = run->state.has_selection;
     run->state.has_selection = false;
-    if (run->state.stage == FMAL_STAGE_PICK)
+    if (run->state.n_params > 0)
         memcpy(fmal_net_params(run->net), run->state.params,
                sizeof(float) * (size_t) run->state.n_params);
     set_roles(run);
@@ -497,6 +518,11 @@ fmal_status fmal_run_resume(const fmal_run_setup *setup, const fmal_run_state *s
 const fmal_run_state *fmal_run_now(const fmal_run *run)
 {
     return &run->state;
+}
+
+fmal_net *fmal_run_net(fmal_run *run)
+{
+    return run->net;
 }
 
 void fmal_run_end(fmal_run **run)

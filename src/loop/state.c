@@ -50,6 +50,7 @@ fmal_status fmal_select_state_copy(const fmal_select_state *from,
 void fmal_run_state_clear(fmal_run_state *state)
 {
     fmal_free(&state->rounds);
+    fmal_free(&state->right);
     fmal_free(&state->picks);
     fmal_free(&state->first_pick);
     fmal_free(&state->pick_labels);
@@ -61,13 +62,16 @@ void fmal_run_state_clear(fmal_run_state *state)
     memset(state, 0, sizeof *state);
 }
 
-fmal_status fmal_state_create(const fmal_run_options *options, fmal_run_state *out)
+fmal_status fmal_state_create(const fmal_run_options *options, int classes,
+                              fmal_run_state *out)
 {
     fmal_idx rounds = options->rounds;
     fmal_idx picks = options->initial + rounds * options->select.batch;
-    fmal_run_state s = { .stage = FMAL_STAGE_TRAIN };
+    fmal_run_state s = { .stage = FMAL_STAGE_TRAIN, .classes = classes };
     fmal_status st = FMAL_ALLOC(&s.rounds, rounds + 1);
 
+    if (st == FMAL_OK)
+        st = FMAL_ALLOC(&s.right, (rounds + 1) * classes);
     if (st == FMAL_OK)
         st = FMAL_ALLOC(&s.first_pick, rounds + 2);
     if (st == FMAL_OK)
@@ -122,7 +126,10 @@ static bool is_consistent(const fmal_run_options *o, const fmal_run_state *s)
 static fmal_status copy_arrays(const fmal_run_state *from, fmal_run_state *s)
 {
     size_t picks = (size_t) from->n_picks;
+    fmal_idx results = from->rounds_done * s->classes;
 
+    for (fmal_idx i = 0; i < results; i++)
+        s->right[i] = from->right ? from->right[i] : -1;
     memcpy(s->rounds, from->rounds, (size_t) rounds_kept(from) * sizeof *s->rounds);
     memcpy(s->first_pick, from->first_pick,
            (size_t) (rounds_picked(from) + 1) * sizeof *s->first_pick);
@@ -137,14 +144,14 @@ static fmal_status copy_arrays(const fmal_run_state *from, fmal_run_state *s)
     return FMAL_OK;
 }
 
-fmal_status fmal_state_copy(const fmal_run_options *options, const fmal_run_state *from,
-                            fmal_run_state *out)
+fmal_status fmal_state_copy(const fmal_run_options *options, int classes,
+                            const fmal_run_state *from, fmal_run_state *out)
 {
     fmal_run_state s = { 0 };
 
-    if (!is_consistent(options, from))
+    if (!is_consistent(options, from) || (from->right && from->classes != classes))
         return FMAL_FAIL(FMAL_ERR_FORMAT, "the saved state is not one of this run");
-    FMAL_TRY(fmal_state_create(options, &s));
+    FMAL_TRY(fmal_state_create(options, classes, &s));
     fmal_status st = copy_arrays(from, &s);
     if (st != FMAL_OK) {
         fmal_run_state_clear(&s);

@@ -93,6 +93,75 @@ static fmal_status save_metrics(const char *dir, const fmal_run_state *s, int c)
     return st;
 }
 
+/* ---- classes.csv ---- */
+
+/* Samples of each class. */
+typedef struct {
+    int64_t *pool, *test;       /* that there are */
+    int64_t *picked, *labelled; /* by a round, and up to it */
+} class_counts;
+
+static void counts_clear(class_counts *n)
+{
+    fmal_free(&n->pool);
+    fmal_free(&n->test);
+    fmal_free(&n->picked);
+    fmal_free(&n->labelled);
+}
+
+/* Collective. */
+static fmal_status counts_init(const fmal_ctx *ctx, const fmal_dataset *set,
+                               class_counts *n)
+{
+    fmal_status st = FMAL_ALLOC(&n->pool, set->classes);
+
+    if (st == FMAL_OK)
+        st = FMAL_ALLOC(&n->test, set->classes);
+    if (st == FMAL_OK)
+        st = FMAL_ALLOC(&n->picked, set->classes);
+    if (st == FMAL_OK)
+        st = FMAL_ALLOC(&n->labelled, set->classes);
+    FMAL_TRY(fmal_agree(ctx, st));
+    fmal_split_count(ctx, &set->train, set->classes, n->pool);
+    fmal_split_count(ctx, &set->test, set->classes, n->test);
+    return FMAL_OK;
+}
+
+/* Accuracy is left out where it is not known. */
+static void put_round_classes(FILE *to, const fmal_run_state *s, int64_t r,
+                              const fmal_dataset *set, class_counts *n)
+{
+    int c = set->classes;
+
+    fmal_class_counts(s, s->first_pick[r], s->first_pick[r + 1], c, n->picked);
+    fmal_class_counts(s, 0, s->first_pick[r + 1], c, n->labelled);
+    for (int k = 0; k < c; k++) {
+        int64_t right = s->right ? s->right[r * c + k] : -1;
+
+        fprintf(to, "%" PRId64 ",%d,", r, k);
+        put_field(to, set->class_names[k]);
+        fprintf(to, ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",", n->pool[k],
+                n->picked[k], n->labelled[k], n->test[k]);
+        if (right >= 0 && n->test[k] > 0)
+            fprintf(to, "%.6f", (double) right / (double) n->test[k]);
+        fputc('\n', to);
+    }
+}
+
+static fmal_status save_classes(const char *dir, const fmal_run_state *s,
+                                const fmal_dataset *set, class_counts *n)
+{
+    char path[4096];
+    text t;
+
+    FMAL_TRY(text_open(&t));
+    fprintf(t.to, "round,label,class,pool,picked,labelled,test,test_accuracy\n");
+    for (int64_t r = 0; r < s->rounds_done; r++)
+        put_round_classes(t.to, s, r, set, n);
+    snprintf(path, sizeof path, "%s/classes.csv", dir);
+    return text_save(&t, path);
+}
+
 /* ---- picks.csv ---- */
 
 static void put_picks(FILE *to, const fmal_run_state *s, const fmal_dataset *set)
@@ -106,7 +175,8 @@ static void put_picks(FILE *to, const fmal_run_state *s, const fmal_dataset *set
         while (i >= s->first_pick[round + 1])
             round++;
         fprintf(to, "%" PRId64 ",%" PRId64 ",%" PRId64 ",%d,", round,
-                i - s->first_pick[round], s->picks[i], label);
+                i - s->first_pick[round], fmal_split_origin(&set->train, s->picks[i]),
+                label);
         put_field(to,
                   label >= 0 && label < set->classes ? set->class_names[label] : "");
         fputc('\n', to);
@@ -128,13 +198,17 @@ static fmal_status save_picks(const char *dir, const fmal_run_state *s,
 fmal_status fmal_report_tables(const fmal_ctx *ctx, const char *dir,
                                const fmal_run_state *state, const fmal_dataset *set)
 {
-    fmal_status st = FMAL_OK;
+    class_counts n = { 0 };
+    fmal_status st = counts_init(ctx, set, &n);
 
-    if (ctx->rank == 0) {
+    if (st == FMAL_OK && ctx->rank == 0) {
         st = save_metrics(dir, state, set->classes);
+        if (st == FMAL_OK)
+            st = save_classes(dir, state, set, &n);
         if (st == FMAL_OK)
             st = save_picks(dir, state, set);
     }
+    counts_clear(&n);
     return fmal_agree_root(ctx, st);
 }
 

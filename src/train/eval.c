@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 /* A pass over this rank's samples of a split. Blocks are decoded and computed one by
    one, never cut or joined, so that the shapes of all products, and with them the bits,
@@ -57,7 +58,7 @@ static fmal_status pass_block(pass *p, fmal_idx at, int rows, float *features,
                          "%s sample %" PRId64 ": the network's output is not finite; "
                          "train with a lower learning rate",
                          p->split == &p->set->test ? "test" : "training",
-                         p->split->part.first + at + bad);
+                         fmal_split_origin(p->split, p->split->part.first + at + bad));
     return FMAL_OK;
 }
 
@@ -85,16 +86,17 @@ fmal_status fmal_embed(const fmal_ctx *ctx, fmal_net *net, const fmal_dataset *s
 /* What a rank found. */
 typedef struct {
     fmal_idx n, correct;
-    float *logits; /* of one block */
+    int64_t *classes; /* correct ones of each class; borrowed; NULL: not wanted */
+    float *logits;    /* of one block */
     fmal_idx blocks;
     double *losses; /* [blocks] */
 } tally;
 
-static fmal_status tally_init(tally *t, const pass *p)
+static fmal_status tally_init(tally *t, const pass *p, int64_t *classes)
 {
     const fmal_part *part = &p->split->part;
 
-    *t = (tally){ 0 };
+    *t = (tally){ .classes = classes };
     FMAL_TRY(FMAL_ALLOC(&t->logits, (fmal_idx) part->block * fmal_net_classes(p->net)));
     FMAL_TRY(FMAL_ALLOC(&t->losses, part->block_count));
     t->blocks = part->block_count;
@@ -105,6 +107,21 @@ static void tally_clear(tally *t)
 {
     fmal_free(&t->logits);
     fmal_free(&t->losses);
+}
+
+/* Samples whose largest logit is their label's (ties: lowest class), by class. */
+static void count_right(const float *logits, const int32_t *labels, int n, int c,
+                        int64_t *classes)
+{
+    for (int i = 0; i < n; i++, logits += c) {
+        int best = 0;
+
+        for (int k = 1; k < c; k++)
+            if (logits[k] > logits[best])
+                best = k;
+        if (best == labels[i])
+            classes[best]++;
+    }
 }
 
 static fmal_status tally_blocks(tally *t, pass *p)
@@ -119,6 +136,8 @@ static fmal_status tally_blocks(tally *t, pass *p)
         fmal_softmax_loss(t->logits, labels, rows, fmal_net_classes(p->net), NULL,
                           &t->losses[b], &correct);
         t->correct += correct;
+        if (t->classes)
+            count_right(t->logits, labels, rows, fmal_net_classes(p->net), t->classes);
         for (int i = 0; i < rows; i++)
             t->n += labels[i] >= 0;
     }
@@ -149,15 +168,16 @@ static void tally_sum(const fmal_ctx *ctx, const tally *t, const fmal_part *part
                               .loss = loss / n };
 }
 
-fmal_status fmal_evaluate(const fmal_ctx *ctx, fmal_net *net, const fmal_dataset *set,
-                          const fmal_split *split, fmal_evaluation *out)
+static fmal_status evaluate(const fmal_ctx *ctx, fmal_net *net, const fmal_dataset *set,
+                            const fmal_split *split, fmal_evaluation *out,
+                            int64_t *classes)
 {
     tally t = { 0 };
     pass p;
     fmal_status st = pass_init(&p, net, set, split);
 
     if (st == FMAL_OK)
-        st = tally_init(&t, &p);
+        st = tally_init(&t, &p, classes);
     if (st == FMAL_OK)
         st = tally_blocks(&t, &p);
     st = fmal_agree(ctx, st);
@@ -166,4 +186,20 @@ fmal_status fmal_evaluate(const fmal_ctx *ctx, fmal_net *net, const fmal_dataset
     tally_clear(&t);
     pass_clear(&p);
     return st;
+}
+
+fmal_status fmal_evaluate(const fmal_ctx *ctx, fmal_net *net, const fmal_dataset *set,
+                          const fmal_split *split, fmal_evaluation *out)
+{
+    return evaluate(ctx, net, set, split, out, NULL);
+}
+
+fmal_status fmal_evaluate_classes(const fmal_ctx *ctx, fmal_net *net,
+                                  const fmal_dataset *set, const fmal_split *split,
+                                  fmal_evaluation *out, int64_t *correct)
+{
+    memset(correct, 0, sizeof *correct * (size_t) set->classes);
+    FMAL_TRY(evaluate(ctx, net, set, split, out, correct));
+    fmal_sum_i64(ctx, correct, set->classes);
+    return FMAL_OK;
 }

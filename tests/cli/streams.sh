@@ -90,7 +90,7 @@ for np in $on_ranks; do
     same "np $np: a line for each round" "$(awk 'NR < 4 { print $1, $2 }' "$work/np$np/out" | xargs)" \
         "round labels 0 6 1 9"
     same "np $np: and the files" "$(tail -1 "$work/np$np/out")" \
-        "run: out (metrics.csv, picks.csv, events.jsonl, checkpoint.h5)"
+        "run: out (metrics.csv, classes.csv, picks.csv, events.jsonl, checkpoint.h5)"
     check "np $np: rounds are told" grep -q " round 1/1 labels=9 " "$work/np$np/err"
 done
 same "run: the same results" "$(cat "$work/np1/out")" "$(cat "$work/np4/out")"

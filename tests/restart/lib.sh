@@ -174,7 +174,7 @@ expect_position() { # DIR where
 same_tables() { # DIR DIR
     local file
 
-    for file in metrics.csv picks.csv; do
+    for file in metrics.csv classes.csv picks.csv; do
         cmp "$1/$file" "$2/$file" || die "$1 and $2 differ in $file"
     done
 }

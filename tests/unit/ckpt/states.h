@@ -14,7 +14,7 @@
 #include "fmal/mem.h"
 #include "fmal_test.h"
 
-enum { INITIAL = 4, BATCH = 3, ROUND = 2, PARAMS = 11, OPTIMISER = 5 };
+enum { INITIAL = 4, BATCH = 3, ROUND = 2, PARAMS = 11, OPTIMISER = 5, CLASSES = 3 };
 
 /** Picks up to a stage of ROUND. */
 static inline int64_t picks_at(fmal_stage stage)
@@ -62,6 +62,8 @@ static inline fmal_run_state state_at(fmal_stage stage)
         .stage = stage,
         .rounds_done = ROUND + (stage == FMAL_STAGE_DONE),
         .rounds = room(ROUND + 1, sizeof(fmal_round)),
+        .classes = CLASSES,
+        .right = room((ROUND + 1) * CLASSES, sizeof(int64_t)),
         .n_picks = picks_at(stage),
         .picks = room(picks_at(stage), sizeof(fmal_idx)),
         .first_pick = room(ROUND + 2, sizeof(int64_t)),
@@ -82,6 +84,8 @@ static inline fmal_run_state state_at(fmal_stage stage)
             (fmal_round){ 10 + r,        20 + r,        1.0 / (r + 3), 2.0 / (r + 3),
                           4.0 / (r + 7), 5.0 / (r + 7), 6.0 / (r + 7), 8.0 / (r + 7),
                           9.0 / (r + 7), 10.0 / (r + 7) };
+    for (int i = 0; i < (ROUND + 1) * CLASSES; i++)
+        s.right[i] = i == 1 ? -1 : ((int64_t) 1 << 35) + i;
     for (int r = 1; r < ROUND + 2; r++)
         s.first_pick[r] = INITIAL + (r - 1) * BATCH;
     for (int64_t i = 0; i < s.n_picks; i++) {
@@ -123,7 +127,8 @@ static inline bool same_state(const fmal_run_state *a, const fmal_run_state *b)
            a->n_params == b->n_params && a->n_optimizer == b->n_optimizer &&
            a->epochs == b->epochs && a->steps == b->steps &&
            a->events_bytes == b->events_bytes && a->seconds == b->seconds &&
-           SAME(a->rounds, b->rounds, rounds) &&
+           SAME(a->rounds, b->rounds, rounds) && a->classes == b->classes &&
+           SAME(a->right, b->right, a->rounds_done * a->classes) &&
            SAME(a->first_pick, b->first_pick, batches + 1) &&
            SAME(a->picks, b->picks, a->n_picks) &&
            SAME(a->pick_labels, b->pick_labels, a->n_picks) &&

@@ -135,6 +135,34 @@ static fmal_status put_refresh(fmal_h5 *h)
     return fmal_h5_attr_f64(h, "/selection", "objective_before", 1);
 }
 
+/* ---- Results by class ---- */
+
+static const struct {
+    const char *name;
+    int ndims;
+    fmal_idx rows, classes;
+    fmal_type type;
+    fmal_status want;
+} tables[] = {
+    { "right", 2, ROUND, 3, FMAL_I64, FMAL_OK },
+    { "a round less", 2, ROUND - 1, 3, FMAL_I64, FMAL_ERR_FORMAT },
+    { "a round more", 2, ROUND + 1, 3, FMAL_I64, FMAL_ERR_FORMAT },
+    { "no class", 2, ROUND, 0, FMAL_I64, FMAL_ERR_FORMAT },
+    { "a column", 1, ROUND, 1, FMAL_I64, FMAL_ERR_FORMAT },
+    { "fractions", 2, ROUND, 3, FMAL_F64, FMAL_ERR_FORMAT },
+};
+
+static fmal_status put_right(fmal_h5 *h, int i)
+{
+    static const int64_t zeros[64];
+    fmal_h5_spec spec = { .name = "/rounds/test_right",
+                          .type = tables[i].type,
+                          .ndims = tables[i].ndims,
+                          .dims = { tables[i].rows, tables[i].classes } };
+
+    return fmal_h5_write(h, &spec, zeros);
+}
+
 /* A checkpoint of a run that is right but for one array, its counts, stage or schema.
  */
 typedef struct {
@@ -142,11 +170,12 @@ typedef struct {
     fault fault;
     const char *schema, *stage;
     counts counts;
+    int right; /* row of tables; -1: there are no results by class */
 } forgery;
 
 static forgery good_forgery(void)
 {
-    return (forgery){ 0, RIGHT, FMAL_RUN_SCHEMA, "pick", good_counts };
+    return (forgery){ 0, RIGHT, FMAL_RUN_SCHEMA, "pick", good_counts, -1 };
 }
 
 static fmal_status forge_alone(const char *dir, const forgery *how)
@@ -159,6 +188,8 @@ static fmal_status forge_alone(const char *dir, const forgery *how)
     fmal_status st = fmal_h5_stamp(h, how->schema, "by hand");
     if (st == FMAL_OK)
         st = put_arrays(h, how->array, how->fault);
+    if (st == FMAL_OK && how->right >= 0)
+        st = put_right(h, how->right);
     if (st == FMAL_OK)
         st = put_position(h, how->stage, &how->counts);
     if (st == FMAL_OK)
@@ -268,6 +299,20 @@ static void test_words(fmal_test *t)
     }
 }
 
+static void test_right(fmal_test *t)
+{
+    for (int i = 0; i < FMAL_COUNT(tables); i++) {
+        forgery how = good_forgery();
+
+        how.right = i;
+        fmal_test_status(t, load_forged(t, &how), tables[i].want, tables[i].name);
+        fmal_test_ok(t,
+                     tables[i].want == FMAL_OK ||
+                         strstr(fmal_error_text(), "/rounds/test_right"),
+                     "%s: said '%s'", tables[i].name, fmal_error_text());
+    }
+}
+
 int main(int argc, char **argv)
 {
     fmal_test t = fmal_test_begin(&argc, &argv);
@@ -276,6 +321,7 @@ int main(int argc, char **argv)
     fmal_test_status(&t, load_forged(&t, &good), FMAL_OK, "a good forgery");
     test_words(&t);
     test_counts(&t);
+    test_right(&t);
     test_arrays(&t);
     fmal_h5_shutdown();
     return fmal_test_end(&t);

@@ -84,6 +84,7 @@ static inline fmal_run_state state_copy(const fmal_run_state *from)
     fmal_run_state s = *from;
 
     s.rounds = ARRAY_COPY(from->rounds, rounds_in(from));
+    s.right = ARRAY_COPY(from->right, from->rounds_done * from->classes);
     s.picks = ARRAY_COPY(from->picks, from->n_picks);
     s.first_pick = ARRAY_COPY(from->first_pick, batches_in(from) + 1);
     s.pick_labels = ARRAY_COPY(from->pick_labels, from->n_picks);
@@ -172,6 +173,8 @@ static inline bool same_end(const fmal_run_state *a, const fmal_run_state *b)
         same = same_bits(&x, &y, sizeof x);
     }
     return same &&
+           same_bits(a->right, b->right,
+                     (size_t) (a->rounds_done * a->classes) * sizeof *a->right) &&
            same_bits(a->picks, b->picks, (size_t) a->n_picks * sizeof *a->picks) &&
            same_bits(a->first_pick, b->first_pick,
                      (size_t) (batches_in(a) + 1) * sizeof *a->first_pick) &&

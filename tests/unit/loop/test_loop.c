@@ -120,6 +120,11 @@ static void removed_too_many(fmal_run_state *s)
     s->selection.n_removed = INT64_MAX - 10;
 }
 
+static void another_class(fmal_run_state *s)
+{
+    s->classes++;
+}
+
 typedef enum { FIRST, TRAINING, ADDING, PICKED } moment;
 
 static const struct {
@@ -156,6 +161,7 @@ static const struct {
     { "a sample outside the data added", ADDING, foreign_added },
     { "a refresh that is still to come", ADDING, late_refresh },
     { "more removed than added", ADDING, removed_too_many },
+    { "results of another number of classes", FIRST, another_class },
 };
 
 static bool is_moment(const fmal_run_state *s, moment when)
@@ -191,6 +197,55 @@ static void test_bad_states(fmal_test *t, fmal_run_setup setup, const witness *w
                          bad_states[i].name);
         fmal_run_state_clear(&s);
     }
+}
+
+/* A state that was saved before results were kept by class is gone on with. */
+static void test_old_state(fmal_test *t, const fmal_run_setup *setup, const witness *w)
+{
+    fmal_run_state s, end = { 0 };
+    fmal_run_hooks silent = { 0 };
+    fmal_run_setup quiet = *setup;
+    int at = 0, unknown = 0, known = 0;
+
+    quiet.hooks = &silent;
+    while (!is_moment(&w->saved[at], TRAINING))
+        at++;
+    s = state_copy(&w->saved[at]);
+    free(s.right);
+    s.right = NULL;
+    s.classes = 0;
+    fmal_test_status(t, run_from(&quiet, &s, &end), FMAL_OK, "an older state");
+    for (int k = 0; end.right && k < BLOB_CLASSES; k++) {
+        unknown += end.right[k] == -1;
+        known += end.right[BLOB_CLASSES + k] >= 0;
+    }
+    fmal_test_ok(t, unknown == BLOB_CLASSES && known == BLOB_CLASSES,
+                 "its results by class are unknown, later ones are not");
+    fmal_run_state_clear(&s);
+    fmal_run_state_clear(&end);
+}
+
+/* Hits of classes add up to the accuracy of each round. */
+static void test_right(fmal_test *t, const fmal_run_setup *setup)
+{
+    fmal_run_state end = { 0 };
+    fmal_run_hooks silent = { 0 };
+    fmal_run_setup quiet = *setup;
+    bool sums = true;
+
+    quiet.hooks = &silent;
+    fmal_test_status(t, run_from(&quiet, NULL, &end), FMAL_OK, "a run");
+    for (int64_t r = 0; r < end.rounds_done; r++) {
+        int64_t sum = 0;
+
+        for (int k = 0; k < end.classes; k++)
+            sum += end.right[r * end.classes + k];
+        sums &= end.rounds[r].test_accuracy == (double) sum / TEST;
+    }
+    fmal_test_ok(t,
+                 end.rounds_done == ROUNDS + 1 && end.classes == BLOB_CLASSES && sums,
+                 "hits by class add up");
+    fmal_run_state_clear(&end);
 }
 
 /* ---- Runs ---- */
@@ -323,6 +378,8 @@ int main(int argc, char **argv)
     hooks.every_steps = 1;
     fmal_test_status(&t, run_from(&setup, NULL, NULL), FMAL_OK, "a whole run");
     test_bad_states(&t, setup, &w);
+    test_old_state(&t, &setup, &w);
+    test_right(&t, &setup);
     test_failing_save(&t, setup, &w);
     witness_clear(&w);
     small_set_clear(&set);

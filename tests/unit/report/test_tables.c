@@ -48,12 +48,30 @@ static const char *const picked = "round,order,index,label,class\n"
                                   "2,0,2,-1,\n"
                                   "2,1,9,0,plain\n";
 
+/* Test samples right, of 2, 4, 0 and 3; the first round is of an older version. */
+static int64_t right[ROUNDS * CLASSES] = { -1, -1, -1, -1, 2, 1, 0, 0 };
+static int32_t test_labels[] = { 1, 3, 0, 1, -1, 3, 1, 0, 3, 1 };
+static int32_t train_labels[] = { 3, 3, -1, 2, 0 };
+
+static const char *const classes = "round,label,class,pool,picked,labelled,test,"
+                                   "test_accuracy\n"
+                                   "0,0,plain,1,1,1,2,\n"
+                                   "0,1,\"a, b\",0,2,2,4,\n"
+                                   "0,2,\"say \"\"cheese\"\"\",1,0,0,0,\n"
+                                   "0,3,\"two\nlines\",2,0,0,3,\n"
+                                   "1,0,plain,1,0,1,2,1.000000\n"
+                                   "1,1,\"a, b\",0,0,2,4,0.250000\n"
+                                   "1,2,\"say \"\"cheese\"\"\",1,1,1,0,\n"
+                                   "1,3,\"two\nlines\",2,1,1,3,0.000000\n";
+
 static fmal_run_state state_of(int64_t rounds_done, int64_t n_picks)
 {
     return (fmal_run_state){ .round = rounds_done,
                              .stage = FMAL_STAGE_TRAIN,
                              .rounds_done = rounds_done,
                              .rounds = rounds,
+                             .classes = CLASSES,
+                             .right = right,
                              .n_picks = n_picks,
                              .picks = picks,
                              .first_pick = first_pick,
@@ -80,6 +98,15 @@ static bool root_holds(fmal_test *t, const char *file, const char *want)
     return t->ctx.rank != 0 || holds(path, want);
 }
 
+/* Labels of a few samples, in blocks of one. */
+static fmal_split split_of(const fmal_ctx *ctx, int32_t *all, fmal_idx n)
+{
+    fmal_split split = { .part = fmal_part_make(n, 1, ctx) };
+
+    split.labels = all + split.part.first;
+    return split;
+}
+
 static void test_tables(fmal_test *t, const fmal_dataset *set)
 {
     fmal_run_state state = state_of(ROUNDS, PICKS), nothing = state_of(0, 0);
@@ -88,6 +115,7 @@ static void test_tables(fmal_test *t, const fmal_dataset *set)
     fmal_test_status(t, fmal_report_tables(&t->ctx, dir, &state, set), FMAL_OK,
                      "tables");
     fmal_test_ok(t, root_holds(t, "metrics.csv", metrics), "metrics.csv");
+    fmal_test_ok(t, root_holds(t, "classes.csv", classes), "classes.csv");
     fmal_test_ok(t, root_holds(t, "picks.csv", picked), "picks.csv");
 
     fmal_test_status(t, fmal_report_tables(&t->ctx, dir, &nothing, set), FMAL_OK,
@@ -167,7 +195,12 @@ static void test_balance(fmal_test *t)
 int main(int argc, char **argv)
 {
     fmal_test t = fmal_test_begin(&argc, &argv);
-    fmal_dataset set = { .classes = CLASSES, .class_names = names };
+    fmal_dataset set = {
+        .classes = CLASSES,
+        .class_names = names,
+        .train = split_of(&t.ctx, train_labels, FMAL_COUNT(train_labels)),
+        .test = split_of(&t.ctx, test_labels, FMAL_COUNT(test_labels)),
+    };
 
     test_tables(&t, &set);
     test_rounds(&t);

@@ -53,6 +53,24 @@ static fmal_evaluation reference(const fmal_split *split, const float *logits)
     return e;
 }
 
+/* Hits of each class: what the loss calls correct when only its samples have labels. */
+static void reference_classes(const fmal_split *split, const float *logits,
+                              int64_t *right)
+{
+    for (int k = 0; k < BLOB_CLASSES; k++) {
+        right[k] = 0;
+        for (fmal_idx i = 0; i < split->part.count; i++) {
+            int32_t label = split->labels[i] == k ? k : -1;
+            double loss;
+            int correct;
+
+            fmal_softmax_loss(logits + i * BLOB_CLASSES, &label, 1, BLOB_CLASSES, NULL,
+                              &loss, &correct);
+            right[k] += correct;
+        }
+    }
+}
+
 static bool equal(const fmal_evaluation *a, const fmal_evaluation *b)
 {
     return a->n == b->n && a->correct == b->correct && a->accuracy == b->accuracy &&
@@ -119,6 +137,16 @@ static void test_row(fmal_test *t, const fmal_ctx *self, int row)
                          FMAL_OK &&
                      is_part(&mine, &all, &set.test.part, fmal_net_features(net)),
                  "%s: embedded without features", name);
+
+    fmal_evaluation again = { 0 };
+    int64_t by_class[BLOB_CLASSES] = { 5, 6, 7 }, all_by_class[BLOB_CLASSES];
+    fmal_test_status(
+        t, fmal_evaluate_classes(&t->ctx, net, &set, &set.test, &again, by_class),
+        FMAL_OK, name);
+    reference_classes(&whole.test, all.logits, all_by_class);
+    fmal_test_ok(
+        t, equal(&again, &alone) && same_bits(by_class, all_by_class, sizeof by_class),
+        "%s: the same by class", name);
 
     fmal_evaluation want = reference(&whole.test, all.logits);
     fmal_test_ok(t,
