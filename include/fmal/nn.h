@@ -146,10 +146,13 @@ void fmal_net_forward(fmal_net *net, const float *x, int n, float *features,
  *
  * @param x             [n, inputs]; any n
  * @param[out] squares  [size], overwritten
- * Cost: c - 1 backward passes over the batch, never one for each sample.
+ * @return FMAL_ERR_NOMEM
+ * Cost: c - 1 backward passes over the batch, never one for each sample, and a forward
+ * pass in double precision, so that rounding turns no rectifier on or off; memory for
+ * the parameters in double precision, for the time of the call.
  * Source: Gul et al. 2024, arXiv:2411.05752 (docs/references.bib: gul2024fishermask).
  */
-void fmal_net_squares(fmal_net *net, const float *x, int n, float *squares);
+fmal_status fmal_net_squares(fmal_net *net, const float *x, int n, float *squares);
 
 /** How the rows of a Jacobian are given. */
 typedef enum fmal_jacobian_rows {

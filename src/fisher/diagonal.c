@@ -121,26 +121,28 @@ static fmal_status fetch(pass *p, const wave *w, int *slots)
                            p->want, n, p->rows);
 }
 
-static void compute(pass *p, fmal_idx batch, int slot)
+static fmal_status compute(pass *p, fmal_idx batch, int slot)
 {
     const char *rows = p->rows + (size_t) slot * FMAL_FISHER_BATCH * p->set->row_bytes;
     int n = batch_samples(p, batch);
 
     fmal_dataset_decode(p->set, rows, n, p->x);
-    fmal_net_squares(p->net, p->x, n, p->squares + slot * p->stride);
+    return fmal_net_squares(p->net, p->x, n, p->squares + slot * p->stride);
 }
 
-/* All ranks take as many steps, so that they can stop together. */
+/* All ranks take as many steps, so that they can stop together; what goes wrong on one
+   of them is known to all at the end. */
 static fmal_status compute_wave(pass *p, const wave *w)
 {
     int most = (w->count + p->ctx->size - 1) / p->ctx->size;
+    fmal_status st = FMAL_OK;
 
     for (int slot = 0; slot < most; slot++) {
         int j = p->ctx->rank + slot * p->ctx->size;
 
         fmal_point("fisher-batch");
-        if (j < w->count)
-            compute(p, w->first + j, slot);
+        if (j < w->count && st == FMAL_OK)
+            st = compute(p, w->first + j, slot);
         int bits = fmal_watch_stop(p->ctx, p->watch);
         if (bits)
             return FMAL_FAIL(FMAL_STOPPED, "%s", fmal_stop_reason(bits));
@@ -148,7 +150,7 @@ static fmal_status compute_wave(pass *p, const wave *w)
             (w->first + (slot + 1) * (fmal_idx) p->ctx->size) * FMAL_FISHER_BATCH;
         fmal_progress_at(&p->progress, done < p->n ? done : p->n, NULL);
     }
-    return FMAL_OK;
+    return fmal_agree(p->ctx, st);
 }
 
 /* Largest sum of each tensor over all batches of all ranks. */

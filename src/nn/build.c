@@ -8,12 +8,12 @@
 
 void fmal_net_shape(const fmal_net *net, int shape[3])
 {
-    const fmal_layer *l = &net->layers[net->at];
-
     if (net->at == FMAL_FROM_INPUT) {
         memcpy(shape, net->shape, sizeof net->shape);
         return;
     }
+    const fmal_layer *l = &net->layers[net->at];
+
     shape[0] = l->channels;
     shape[1] = l->height;
     shape[2] = l->width;

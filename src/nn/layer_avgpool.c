@@ -1,5 +1,5 @@
 #include "layer.h"
-#include "sums.h"
+#include "wide.h"
 
 static fmal_idx plane_of_input(const fmal_layer *l)
 {

@@ -12,7 +12,7 @@
  * unbiased ones.
  */
 #include "layer.h"
-#include "sums.h"
+#include "wide.h"
 
 #include <math.h>
 
@@ -62,13 +62,9 @@ static void forward(const fmal_call *c, const fmal_real *x, const fmal_real *x2,
 
         c->saved[l->mean + k] = mean;
         c->saved[l->variance + k] = r;
-        for (int i = 0; i < c->n; i++) {
-            const fmal_real *from = x + at(l, i, k);
-            fmal_real *to = y + at(l, i, k);
-
-            for (fmal_idx q = 0; q < fmal_plane(l); q++)
-                to[q] = (from[q] - mean) * scale + shift;
-        }
+        for (int i = 0; i < c->n; i++)
+            fmal_scale(x + at(l, i, k), mean, scale, shift, fmal_plane(l),
+                       y + at(l, i, k));
     }
 }
 
@@ -119,11 +115,13 @@ static void backward(const fmal_call *c, const fmal_real *x, const fmal_real *y,
             slope = (fmal_real) (scale * r * c->grad[l->weight + k] / m);
         }
         for (int i = 0; i < c->n; i++) {
-            const fmal_real *from = dy + at(l, i, k), *u = x + at(l, i, k);
-            fmal_real *to = dx + at(l, i, k);
+            fmal_idx from = at(l, i, k);
 
-            for (fmal_idx q = 0; q < fmal_plane(l); q++)
-                to[q] = from[q] * scale - shift - (u[q] - mean) * slope;
+            if (c->batch)
+                fmal_mix(dy + from, scale, x + from, -slope, mean * slope - shift,
+                         fmal_plane(l), dx + from);
+            else
+                fmal_scale(dy + from, 0, scale, 0, fmal_plane(l), dx + from);
         }
     }
 }

@@ -1,7 +1,7 @@
 /* The products are conv.h's; here is what surrounds them: biases, and lists of
    parameters. */
 #include "layer.h"
-#include "sums.h"
+#include "wide.h"
 
 #include <string.h>
 

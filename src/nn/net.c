@@ -11,7 +11,9 @@ static fmal_status allocate(fmal_net *net)
     FMAL_TRY(FMAL_ALLOC(&net->params, net->size));
     FMAL_TRY(FMAL_ALLOC(&net->stats, net->stats_size));
     FMAL_TRY(FMAL_ALLOC(&net->memory, 1));
-    return fmal_pass_init_f32(net->memory, net, net->params, net->stats);
+    return fmal_pass_init_f32(net->memory, net, net->params, net->stats,
+                              net->max_batch > net->piece ? net->max_batch
+                                                          : net->piece);
 }
 
 fmal_status fmal_net_build(fmal_net_layers *layers, const int shape[3], int classes,
@@ -173,9 +175,16 @@ void fmal_net_gradient(fmal_net *net, const fmal_net_batch *batch, float *grad,
     fmal_pass_gradient_f32(net->memory, batch->x, batch, grad, stats, loss, correct);
 }
 
-void fmal_net_squares(fmal_net *net, const float *x, int n, float *squares)
+fmal_status fmal_net_squares(fmal_net *net, const float *x, int n, float *squares)
 {
+    fmal_precise *precise = NULL;
+
+    FMAL_TRY(fmal_precise_create(net, &precise));
+    net->memory->precise = precise;
     fmal_pass_squares_f32(net->memory, x, n, squares);
+    net->memory->precise = NULL;
+    fmal_precise_destroy(&precise);
+    return FMAL_OK;
 }
 
 void fmal_net_jacobian(fmal_net *net, const float *x, int n, const fmal_idx *index,

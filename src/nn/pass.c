@@ -5,6 +5,7 @@
  * add theirs.
  */
 #include "pass.h"
+#include "wide.h"
 #include "fmal/mem.h"
 
 #include <assert.h>
@@ -30,9 +31,9 @@ static fmal_status take(fmal_pass *p, fmal_real **out, fmal_idx count)
 }
 
 fmal_status FMAL_REAL(fmal_pass_init)(fmal_pass *p, const fmal_net *net,
-                                      const fmal_real *params, const fmal_real *stats)
+                                      const fmal_real *params, const fmal_real *stats,
+                                      int room)
 {
-    int room = net->max_batch > net->piece ? net->max_batch : net->piece;
     fmal_idx widest = 0, work = 0;
 
     *p = (fmal_pass){ .net = net, .params = params, .stats = stats };
@@ -169,8 +170,7 @@ static void send_back(fmal_pass *p, const fmal_call *c, int k, bool *written)
         ops->backward(c, x, y, dy, dx);
     } else {
         ops->backward(c, x, y, dy, p->extra);
-        for (fmal_idx i = 0; i < count; i++)
-            dx[i] += p->extra[i];
+        fmal_add_to(dx, p->extra, count);
     }
     written[to] = true;
 }

@@ -5,6 +5,7 @@
 #define FMAL_PASS_H
 
 #include "layer.h"
+#include "precise.h"
 
 /** A network with memory to compute in. The network and its blocks are borrowed. */
 typedef struct FMAL_REAL(fmal_pass) {
@@ -18,7 +19,8 @@ typedef struct FMAL_REAL(fmal_pass) {
     fmal_real *work;
     fmal_real *batch_stats, *saved; /* [stats_size], of fmal_call */
     double *probs;                  /* [classes], of one sample */
-    double bytes;                   /* of all of this */
+    fmal_precise *precise; /* for squares in single precision; may be NULL; borrowed */
+    double bytes;          /* of all of this */
 
     /* Of the run under way. */
     bool keep;
@@ -26,9 +28,10 @@ typedef struct FMAL_REAL(fmal_pass) {
     fmal_call call; /* but for the layer */
 } fmal_pass;
 
-/** Memory for max_batch samples in training. @return FMAL_ERR_NOMEM */
+/** Memory for runs of `room` samples. @return FMAL_ERR_NOMEM */
 fmal_status FMAL_REAL(fmal_pass_init)(fmal_pass *p, const fmal_net *net,
-                                      const fmal_real *params, const fmal_real *stats);
+                                      const fmal_real *params, const fmal_real *stats,
+                                      int room);
 void FMAL_REAL(fmal_pass_clear)(fmal_pass *p);
 
 /* Of all of these: see fmal/nn.h. The keys of a training batch are in `batch`, its

@@ -55,12 +55,22 @@ static void add_squares(const fmal_call *c, const fmal_real *x, const fmal_real 
     FMAL_REAL(fmal_layer_table)[c->layer->kind]->squares(c, x, dy, own);
 }
 
+/* A run whose outputs a backward pass in single precision may trust. */
+static void run_precisely(fmal_pass *p, const fmal_real *x, int n)
+{
+    FMAL_REAL(fmal_pass_run)(p, x, n, NULL, true);
+#ifndef FMAL_REAL_F64
+    if (p->precise)
+        fmal_precise_outputs(p->precise, x, n, p->kept);
+#endif
+}
+
 static void squares_of_piece(fmal_pass *p, const fmal_real *x, int n, fmal_real *sum)
 {
     int c = p->net->classes;
     fmal_real *seeds = FMAL_REAL(fmal_pass_seeds)(p);
 
-    FMAL_REAL(fmal_pass_run)(p, x, n, NULL, true);
+    run_precisely(p, x, n);
 
     const fmal_real *logits = FMAL_REAL(fmal_pass_logits)(p);
     for (int row = 0; row < c - 1; row++) {

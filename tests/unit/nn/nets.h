@@ -89,7 +89,7 @@ static inline bool small_net_make(small_net *s, fmal_net_layers *layers,
         FMAL_ALLOC(&s->stats, s->net->stats_size) ||
         FMAL_ALLOC(&s->x, (fmal_idx) n * s->net->inputs) || FMAL_ALLOC(&s->labels, n) ||
         FMAL_ALLOC(&s->index_g, n) ||
-        fmal_pass_init_f64(&s->pass, s->net, s->params, s->stats))
+        fmal_pass_init_f64(&s->pass, s->net, s->params, s->stats, n))
         return false;
     fmal_net_init(s->net, 3, 1);
     draw_f64(s->params, s->net->size, 1);

@@ -1,5 +1,5 @@
 /* A trained resnet18-slim on real images against an independent computation in double
-   precision: logits, features, a Jacobian. */
+   precision: logits, features, the diagonal of the Fisher information, a Jacobian. */
 #include "fmal_test.h"
 #include "golden_net.h"
 
@@ -8,14 +8,14 @@
 #include <math.h>
 
 enum { N = GOLDEN_N, CLASSES = GOLDEN_CLASSES, INPUTS = GOLDEN_INPUTS };
-enum { FEATURES = 128, SIZE = 701456 };
-enum { MASKED = 1402, HEAD = 1280, LISTED = MASKED - HEAD, SAMPLE = 20 };
+enum { FEATURES = 128, SIZE = 701456, IMAGES = 64, SAMPLE = 20 };
+enum { MASKED = 1402, HEAD = 1280, LISTED = MASKED - HEAD };
 
 /* Everything the file has, and room for results. */
 typedef struct {
     unsigned char *images;
-    float *x, *features, *logits, *jacobian;
-    double *want_features, *want_logits, *want_jacobian;
+    float *x, *features, *logits, *squares, *jacobian;
+    double *want_features, *want_logits, *want_squares, *want_jacobian;
     fmal_idx *mask;
     fmal_net *net;
 } golden;
@@ -26,9 +26,11 @@ static fmal_status allocate(golden *g)
     FMAL_TRY(FMAL_ALLOC(&g->x, N * INPUTS));
     FMAL_TRY(FMAL_ALLOC(&g->features, N * FEATURES));
     FMAL_TRY(FMAL_ALLOC(&g->logits, N * CLASSES));
+    FMAL_TRY(FMAL_ALLOC(&g->squares, SIZE));
     FMAL_TRY(FMAL_ALLOC(&g->jacobian, 2 * CLASSES * LISTED));
     FMAL_TRY(FMAL_ALLOC(&g->want_features, N * FEATURES));
     FMAL_TRY(FMAL_ALLOC(&g->want_logits, N * CLASSES));
+    FMAL_TRY(FMAL_ALLOC(&g->want_squares, SIZE));
     FMAL_TRY(FMAL_ALLOC(&g->want_jacobian, CLASSES * MASKED));
     return FMAL_ALLOC(&g->mask, MASKED);
 }
@@ -39,9 +41,11 @@ static void clear(golden *g)
     fmal_free(&g->x);
     fmal_free(&g->features);
     fmal_free(&g->logits);
+    fmal_free(&g->squares);
     fmal_free(&g->jacobian);
     fmal_free(&g->want_features);
     fmal_free(&g->want_logits);
+    fmal_free(&g->want_squares);
     fmal_free(&g->want_jacobian);
     fmal_free(&g->mask);
     fmal_net_destroy(&g->net);
@@ -62,6 +66,7 @@ static fmal_status read_all(fmal_h5 *h, golden *g)
     }
     FMAL_TRY(fmal_h5_read(h, "/expected/features", FMAL_F64, g->want_features));
     FMAL_TRY(fmal_h5_read(h, "/expected/logits", FMAL_F64, g->want_logits));
+    FMAL_TRY(fmal_h5_read(h, "/expected/fisher_diagonal", FMAL_F64, g->want_squares));
     FMAL_TRY(fmal_h5_read(h, "/expected/mask", FMAL_I64, g->mask));
     return fmal_h5_read(h, "/expected/jacobian_sample_20", FMAL_F64, g->want_jacobian);
 }
@@ -86,6 +91,21 @@ static void test_forward(fmal_test *t, golden *g)
 
     fmal_test_ok(t, logits < 1e-4, "logits to 1e-4 (%.1g)", logits);
     fmal_test_ok(t, features < 1e-4, "features to 1e-4 (%.1g)", features);
+}
+
+static void test_squares(fmal_test *t, golden *g)
+{
+    double largest = 0;
+
+    fmal_test_status(t, fmal_net_squares(g->net, g->x, IMAGES, g->squares), FMAL_OK,
+                     "squares");
+    for (int j = 0; j < SIZE; j++) {
+        g->squares[j] /= IMAGES;
+        largest = fmax(largest, g->want_squares[j]);
+    }
+    double worst = worst_of(g->squares, g->want_squares, SIZE) / largest;
+    fmal_test_ok(t, worst < 1e-4, "Fisher diagonal to 1e-4 of its largest (%.1g)",
+                 worst);
 }
 
 /* The file has gradients of log p_c: those of z_c less their mean by p. */
@@ -138,6 +158,7 @@ int main(int argc, char **argv)
     fmal_test_status(&t, st, FMAL_OK, path);
     if (st == FMAL_OK) {
         test_forward(&t, &g);
+        test_squares(&t, &g);
         test_jacobian(&t, &g, FMAL_ABSOLUTE);
         test_jacobian(&t, &g, FMAL_RELATIVE);
     }
