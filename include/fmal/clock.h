@@ -20,6 +20,8 @@ double fmal_wall_time(void);
     X(TRAIN, "train")                                                                  \
     X(EVALUATE, "evaluate")                                                            \
     X(SCORE, "score")                                                                  \
+    X(MASK, "mask")                                                                    \
+    X(JACOBIAN, "jacobian")                                                            \
     X(FISHER, "fisher")                                                                \
     X(REFRESH, "refresh")                                                              \
     X(STEP, "step")                                                                    \

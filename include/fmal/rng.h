@@ -27,6 +27,8 @@ typedef enum fmal_rng_purpose {
     FMAL_RNG_VALIDATION = 9, /* samples held out of training; index: sample */
     FMAL_RNG_DROPOUT = 10,   /* what training drops; index: epoch, layer, sample */
     FMAL_RNG_SKEW = 12,      /* imbalanced pools; index: sample of the file */
+    FMAL_RNG_IMAGES = 14,    /* samples that a mask is made from; index: sample */
+    FMAL_RNG_MASK = 15,      /* random masks; index: position in the parameters */
 } fmal_rng_purpose;
 
 /** A position in a stream. A plain value. */

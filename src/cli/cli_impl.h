@@ -41,8 +41,8 @@ typedef struct command {
     fmal_status (*run)(cli *c, void *options);
 } command;
 
-extern const command command_import, command_select, command_run, command_inspect,
-    command_bench, command_info;
+extern const command command_import, command_select, command_run, command_mask,
+    command_inspect, command_bench, command_info;
 
 /* All commands, ended by NULL. */
 extern const command *const commands[];

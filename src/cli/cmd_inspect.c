@@ -1,6 +1,6 @@
 /* A file of ours in words. The kind is told by the schema attribute, a pool by what it
    holds, since other programs write pools. */
-#include "cli_impl.h"
+#include "masking.h"
 #include "fmal/ckpt.h"
 #include "fmal/mem.h"
 #include "fmal/pool.h"
@@ -274,6 +274,31 @@ static fmal_status show_selection(sheet *s, fmal_h5 *h)
     return FMAL_OK;
 }
 
+static fmal_status show_mask(sheet *s, fmal_h5 *h)
+{
+    fmal_mask_record r;
+
+    FMAL_TRY(fmal_mask_read(h, &r));
+    say(s, "network", "%s", r.arch);
+    say(s, "method", "%s", r.method);
+    if (strcmp(r.method, fmal_mask_method_names[FMAL_MASK_RELATIVE]) != 0)
+        say_real(s, "fraction", r.fraction);
+    say_number(s, "samples", r.mask.n_samples);
+    say_number(s, "parameters", r.mask.size);
+    say_number(s, "masked", r.mask.count);
+    say_number(s, "outside of head", r.mask.extra);
+    say_text(s, h, "data", "/input/path");
+    say_text(s, h, "data checksum", "/input/checksum");
+    say_text(s, h, "weights", "/weights/path");
+    say_options(s, h);
+    if (s->json)
+        json_object_set_new(s->facts, "tensors", masking_json(r.tensors, r.n_tensors));
+    else
+        masking_print(r.tensors, r.n_tensors, stdout);
+    fmal_mask_record_clear(&r);
+    return FMAL_OK;
+}
+
 /* ---- The command ---- */
 
 static const struct {
@@ -285,6 +310,7 @@ static const struct {
     { FMAL_PICKS_SCHEMA, "picks", show_picks, false },
     { FMAL_RUN_SCHEMA, "checkpoint of a run", show_run, true },
     { FMAL_SELECT_SCHEMA, "selection under way", show_selection, true },
+    { FMAL_MASK_SCHEMA, "mask", show_mask, true },
     { FMAL_WEIGHTS_SCHEMA, "weights", show_weights, false },
 };
 
@@ -330,8 +356,8 @@ static fmal_status show_file(sheet *s, const char *path)
         return show_pool(s, path);
     return FMAL_FAIL(
         FMAL_ERR_FORMAT,
-        "%s: neither data set, pool, picks, checkpoint nor weights (schema '%s')", path,
-        schema);
+        "%s: neither data set, pool, picks, mask, checkpoint nor weights (schema '%s')",
+        path, schema);
 }
 
 static fmal_status run(cli *c, void *given)
@@ -363,7 +389,7 @@ static fmal_status run(cli *c, void *given)
 
 const command command_inspect = {
     .name = "inspect",
-    .summary = "a checkpoint, pool, data set, picks or weights file in words",
+    .summary = "a checkpoint, pool, data set, picks, mask or weights file in words",
     .usage = "FILE|DIR [--json]",
     .text =
         "Says what a file holds: its kind, sizes, options, and how far a run has come. "

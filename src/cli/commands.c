@@ -5,10 +5,10 @@
 #include <stddef.h>
 #include <string.h>
 
-const command *const commands[] = {
-    &command_import, &command_select, &command_run, &command_inspect,
-    &command_bench,  &command_info,   NULL
-};
+const command *const commands[] = { &command_import,  &command_select,
+                                    &command_run,     &command_mask,
+                                    &command_inspect, &command_bench,
+                                    &command_info,    NULL };
 
 #define AT(member) offsetof(common_options, member)
 static const fmal_opt common_table[] = {
@@ -59,8 +59,8 @@ static const fmal_opt json_table[] = {
 /* Commands whose results have a form for programs. */
 static bool has_json(const command *c)
 {
-    return c == &command_select || c == &command_inspect || c == &command_bench ||
-           c == &command_info;
+    return c == &command_select || c == &command_mask || c == &command_inspect ||
+           c == &command_bench || c == &command_info;
 }
 
 void command_table(const command *c, fmal_opt table[FMAL_MAX_OPTIONS])

@@ -10,7 +10,7 @@ if(FMAL_SANITIZE)
   set(timeout 900)
 endif()
 foreach(behaviour IN ITEMS usage_errors config pool_errors outputs again full_disk run_errors
-    import dry_run streams stream picks_file golden fisher bench embeddings
+    import dry_run streams stream picks_file golden fisher bench embeddings mask
     imbalance weights)
   fmal_cli_test(${behaviour} RANKS 4 TIMEOUT ${timeout})
 endforeach()

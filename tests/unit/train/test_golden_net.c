@@ -1,18 +1,15 @@
 /* A trained resnet18-slim on real images against an independent computation in double
    precision: logits, features, the diagonal of the Fisher information, a Jacobian. */
 #include "fmal_test.h"
+#include "golden_net.h"
 
-#include "fmal/io.h"
 #include "fmal/mem.h"
-#include "fmal/nn.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-enum { N = 220, CLASSES = 10, FEATURES = 128, INPUTS = 3072, SIZE = 701456 };
-enum { MASKED = 1402, HEAD = 1280, LISTED = MASKED - HEAD, IMAGES = 64, SAMPLE = 20 };
+enum { N = GOLDEN_N, CLASSES = GOLDEN_CLASSES, INPUTS = GOLDEN_INPUTS };
+enum { FEATURES = 128, SIZE = 701456, IMAGES = 64, SAMPLE = 20 };
+enum { MASKED = 1402, HEAD = 1280, LISTED = MASKED - HEAD };
 
 /* Everything the file has, and room for results. */
 typedef struct {
@@ -35,9 +32,7 @@ static fmal_status allocate(golden *g)
     FMAL_TRY(FMAL_ALLOC(&g->want_logits, N * CLASSES));
     FMAL_TRY(FMAL_ALLOC(&g->want_squares, SIZE));
     FMAL_TRY(FMAL_ALLOC(&g->want_jacobian, CLASSES * MASKED));
-    FMAL_TRY(FMAL_ALLOC(&g->mask, MASKED));
-    return fmal_net_create("resnet18-slim", (const int[]){ 3, 32, 32 }, CLASSES, 1, 32,
-                           &g->net);
+    return FMAL_ALLOC(&g->mask, MASKED);
 }
 
 static void clear(golden *g)
@@ -56,45 +51,11 @@ static void clear(golden *g)
     fmal_net_destroy(&g->net);
 }
 
-/* The file's name of a tensor: layer2.0.bn1.weight is L.2.b1.weight there, and so on.
- */
-static void name_there(const char *name, char *there, size_t room)
-{
-    int stage, block, k;
-    char part[32];
-
-    if (sscanf(name, "layer%d.%d.downsample.%d.%31s", &stage, &block, &k, part) == 4)
-        snprintf(there, room, "/weights/L.%d.sc.%d.%s", 2 * (stage - 1) + block, k,
-                 part);
-    else if (sscanf(name, "layer%d.%d.conv%d.%31s", &stage, &block, &k, part) == 4)
-        snprintf(there, room, "/weights/L.%d.c%d.%s", 2 * (stage - 1) + block, k, part);
-    else if (sscanf(name, "layer%d.%d.bn%d.%31s", &stage, &block, &k, part) == 4)
-        snprintf(there, room, "/weights/L.%d.b%d.%s", 2 * (stage - 1) + block, k, part);
-    else
-        snprintf(there, room, "/weights/%s%s",
-                 strncmp(name, "conv1", 5) == 0 ? "c"
-                 : strncmp(name, "bn1", 3) == 0 ? "b"
-                                                : "f",
-                 strchr(name, '.'));
-}
-
-static fmal_status read_tensor(fmal_h5 *h, const fmal_tensor *tensor, float *block)
-{
-    char there[80];
-
-    name_there(tensor->name, there, sizeof there);
-    return fmal_h5_read(h, there, FMAL_F32, block + tensor->offset);
-}
-
 static fmal_status read_all(fmal_h5 *h, golden *g)
 {
     float mean[3], std[3];
 
-    for (int i = 0; i < fmal_net_tensors(g->net); i++)
-        FMAL_TRY(read_tensor(h, fmal_net_tensor(g->net, i), fmal_net_params(g->net)));
-    for (int i = 0; i < fmal_net_stat_tensors(g->net); i++)
-        FMAL_TRY(
-            read_tensor(h, fmal_net_stat_tensor(g->net, i), fmal_net_stats(g->net)));
+    FMAL_TRY(golden_net(h, &g->net));
     FMAL_TRY(fmal_h5_read(h, "/images", FMAL_U8, g->images));
     FMAL_TRY(fmal_h5_read(h, "/mean", FMAL_F32, mean));
     FMAL_TRY(fmal_h5_read(h, "/std", FMAL_F32, std));
@@ -183,15 +144,11 @@ static void test_jacobian(fmal_test *t, golden *g, fmal_jacobian_rows rows)
 int main(int argc, char **argv)
 {
     fmal_test t = fmal_test_begin(&argc, &argv);
-    const char *dir = getenv("FMAL_GOLDEN");
     char path[1024];
     golden g = { 0 };
     fmal_h5 *h = NULL;
 
-    if (!dir)
-        dir = FMAL_SOURCE_DIR "/../shared/golden";
-    snprintf(path, sizeof path, "%s/fishermask_cifar.h5", dir);
-    if (!fmal_file_exists(path))
+    if (!golden_path(path, sizeof path))
         return fmal_test_skip(&t, "no network with known answers (set FMAL_GOLDEN)");
     fmal_status st = allocate(&g);
     if (st == FMAL_OK)
