@@ -10,3 +10,8 @@ fmal_test(nn loss RANKS 1)
 foreach(unit conv layers gradients samples)
   target_include_directories(test_nn_${unit} PRIVATE "${PROJECT_SOURCE_DIR}/src/nn")
 endforeach()
+
+# Speeds, for docs/performance.md; not a test.
+add_executable(measure_conv support/measure_conv.c)
+target_link_libraries(measure_conv PRIVATE fmal_nn fmal_flags)
+target_include_directories(measure_conv PRIVATE "${PROJECT_SOURCE_DIR}/src/nn")
