@@ -21,6 +21,7 @@
 #ifndef FMAL_NN_H
 #define FMAL_NN_H
 
+#include "fmal/isa.h"
 #include "fmal/status.h"
 
 /** A network. Opaque: see src/nn/nn_impl.h. */
@@ -80,6 +81,10 @@ float *fmal_net_stats(fmal_net *net);
 fmal_idx fmal_net_stats_size(const fmal_net *net);
 int fmal_net_stat_tensors(const fmal_net *net);
 const fmal_tensor *fmal_net_stat_tensor(const fmal_net *net, int i);
+
+/** Instruction set of the kernels of convolutions: at first the best of this processor.
+ * Ranks have to agree on one, the least of all. */
+void fmal_net_set_isa(fmal_net *net, fmal_isa isa);
 
 /** Floating-point operations of a forward pass of one sample; backward costs twice
  * that. */

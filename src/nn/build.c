@@ -124,16 +124,9 @@ void fmal_net_append_conv(fmal_net *net, const char *name, int out, int kernel,
     int in[3];
 
     fmal_net_shape(net, in);
-    fmal_conv c = { .in = in[0],
-                    .height = in[1],
-                    .width = in[2],
-                    .out = out,
-                    .kernel = kernel,
-                    .stride = stride,
-                    .pad = pad,
-                    .out_height = (in[1] + 2 * pad - kernel) / stride + 1,
-                    .out_width = (in[2] + 2 * pad - kernel) / stride + 1 };
-    assert(in[1] + 2 * pad >= kernel && in[2] + 2 * pad >= kernel);
+    fmal_conv c = fmal_conv_make(in[0], in[1], in[2], out, kernel, stride, pad);
+    assert(c.out_height >= 1 && c.out_width >= 1);
+    c.isa = fmal_isa_detect();
     fmal_layer *l = append(net, FMAL_CONV, out, c.out_height, c.out_width,
                            2.0 * in[0] * kernel * kernel);
 
@@ -162,15 +155,8 @@ void fmal_net_append_maxpool(fmal_net *net, int kernel, int stride)
     int in[3];
 
     fmal_net_shape(net, in);
-    fmal_conv c = { .in = in[0],
-                    .height = in[1],
-                    .width = in[2],
-                    .out = in[0],
-                    .kernel = kernel,
-                    .stride = stride,
-                    .out_height = (in[1] - kernel) / stride + 1,
-                    .out_width = (in[2] - kernel) / stride + 1 };
-    assert(in[1] >= kernel && in[2] >= kernel);
+    fmal_conv c = fmal_conv_make(in[0], in[1], in[2], in[0], kernel, stride, 0);
+    assert(c.out_height >= 1 && c.out_width >= 1);
     append(net, FMAL_MAXPOOL, in[0], c.out_height, c.out_width, kernel * kernel)->conv =
         c;
 }

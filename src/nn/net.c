@@ -97,6 +97,12 @@ const fmal_tensor *fmal_net_tensor(const fmal_net *net, int i)
     return &net->tensors[i];
 }
 
+void fmal_net_set_isa(fmal_net *net, fmal_isa isa)
+{
+    for (int i = 0; i < net->n_layers; i++)
+        net->layers[i].conv.isa = isa;
+}
+
 float *fmal_net_stats(fmal_net *net)
 {
     return net->stats;

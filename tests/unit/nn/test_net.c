@@ -375,6 +375,28 @@ static void test_head(fmal_test *t, const char *arch)
     fmal_net_destroy(&net);
 }
 
+/* Kernels of all instruction sets give the same but for rounding, in the memory that
+   the network has. */
+static void test_isa(fmal_test *t, const char *arch)
+{
+    enum { FEW = 3 };
+    static float x[FEW * INPUTS], best[FEW * CLASSES], z[FEW * CLASSES];
+    fmal_net *net = make(arch);
+    bool ok = true;
+
+    draw(x, FMAL_COUNT(x));
+    fmal_net_forward(net, x, FEW, NULL, best);
+    for (int isa = FMAL_ISA_PLAIN; isa <= (int) fmal_isa_detect(); isa++) {
+        fmal_net_set_isa(net, (fmal_isa) isa);
+        fmal_net_forward(net, x, FEW, NULL, z);
+        for (int i = 0; i < FEW * CLASSES; i++)
+            ok = ok && fmal_test_close(z[i], best[i], 1e-4, 0.1);
+    }
+    fmal_test_ok(t, ok && same_bits(z, best, sizeof z),
+                 "%s: every instruction set, the best one by default", arch);
+    fmal_net_destroy(&net);
+}
+
 static void test_logreg_features(fmal_test *t)
 {
     static float x[BATCH * INPUTS], h[BATCH * INPUTS];
@@ -413,6 +435,7 @@ int main(int argc, char **argv)
         test_head(&t, fmal_arch_names[i]);
         test_place(&t, fmal_arch_names[i]);
         test_nan(&t, fmal_arch_names[i]);
+        test_isa(&t, fmal_arch_names[i]);
     }
     test_logreg_features(&t);
     return fmal_test_end(&t);
