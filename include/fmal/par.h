@@ -16,6 +16,7 @@
 #include <mpi.h>
 #include <stdbool.h>
 
+#include "fmal/isa.h"
 #include "fmal/status.h"
 
 /** A failed MPI call is beyond repair: say so and abort the job. */
@@ -55,6 +56,10 @@ fmal_status fmal_agree(const fmal_ctx *ctx, fmal_status st);
 /** As fmal_agree when only the root did something: one broadcast. Collective over ctx.
  */
 fmal_status fmal_agree_root(const fmal_ctx *ctx, fmal_status st);
+
+/** The best instruction set that all ranks have: with it all round alike. Collective
+    over ctx. */
+fmal_isa fmal_agree_isa(const fmal_ctx *ctx);
 
 /* What the analyzer cannot see: a rank's own failure is never agreed to be none. */
 #ifdef __clang_analyzer__

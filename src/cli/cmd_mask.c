@@ -119,6 +119,8 @@ static fmal_status open_inputs(job *j)
                                             j->set->classes, (int) j->o->hidden,
                                             FMAL_FISHER_BATCH, &j->net));
     if (st == FMAL_OK)
+        fmal_net_set_isa(j->net, fmal_agree_isa(ctx));
+    if (st == FMAL_OK)
         st = fmal_weights_load(ctx, j->o->weights, FMAL_HEAD_REQUIRED, j->net,
                                &has_head);
     fmal_phase_end(&j->c->phases, 0,

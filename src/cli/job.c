@@ -140,16 +140,14 @@ void job_begin(cli *c)
 {
     const fmal_ctx *ctx = &c->ctx;
     char hdf5[32];
-    double isa = -(double) fmal_isa_detect();
 
-    fmal_max_f64(ctx, &isa, 1);
     fmal_h5_version(hdf5, sizeof hdf5);
     fmal_log(FMAL_LOG_INFO, "start",
              "fmal %s %s: %d %s, %d %s x %d thread, OpenBLAS %s, kernels %s, HDF5 %s",
              FMAL_VERSION, c->command->name, ctx->nodes,
              ctx->nodes == 1 ? "node" : "nodes", ctx->size,
              ctx->size == 1 ? "rank" : "ranks", fmal_blas_threads(), fmal_blas_core(),
-             fmal_isa_name((fmal_isa) -isa), hdf5);
+             fmal_isa_name(fmal_agree_isa(ctx)), hdf5);
     log_options(c->opts);
 }
 

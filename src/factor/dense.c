@@ -464,15 +464,13 @@ fmal_status fmal_factor_dense(const fmal_ctx *ctx, const fmal_part *part,
                               const float *v, int r, fmal_idx order, fmal_factor **out)
 {
     fmal_factor *f = NULL;
-    double isa = -(double) fmal_isa_detect();
     fmal_status st = fmal_agree(ctx, dense_create(ctx, part, v, r, order, &f));
 
     if (st != FMAL_OK) {
         fmal_factor_destroy(&f);
         return st;
     }
-    fmal_max_f64(ctx, &isa, 1);
-    f->isa = (fmal_isa) -isa;
+    f->isa = fmal_agree_isa(ctx);
     *out = f;
     return FMAL_OK;
 }

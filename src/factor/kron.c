@@ -400,7 +400,6 @@ fmal_status fmal_factor_kron_rows(const fmal_ctx *ctx, const fmal_part *part,
 {
     kron given = sizes_of(d, c, likelihood, top);
     fmal_factor *f = NULL;
-    double isa = -(double) fmal_isa_detect();
 
     given.h = features;
     given.p = probs;
@@ -409,8 +408,7 @@ fmal_status fmal_factor_kron_rows(const fmal_ctx *ctx, const fmal_part *part,
         fmal_factor_destroy(&f);
         return st;
     }
-    fmal_max_f64(ctx, &isa, 1); /* the lowest set of all ranks: all round alike */
-    f->isa = (fmal_isa) -isa;
+    f->isa = fmal_agree_isa(ctx);
     *out = f;
     return FMAL_OK;
 }

@@ -439,8 +439,10 @@ static fmal_status create(const fmal_run_setup *setup, fmal_run **out)
     }
     if (st == FMAL_OK)
         st = make_net(setup, &run->net);
-    if ((st = fmal_agree(setup->ctx, st)) == FMAL_OK)
+    if ((st = fmal_agree(setup->ctx, st)) == FMAL_OK) {
+        fmal_net_set_isa(run->net, fmal_agree_isa(setup->ctx));
         st = check_setup(setup);
+    }
     if (st != FMAL_OK)
         fmal_run_end(&run);
     else

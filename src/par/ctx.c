@@ -69,3 +69,11 @@ fmal_status fmal_agree_root(const fmal_ctx *ctx, fmal_status st)
         share_text(ctx, 0);
     return (fmal_status) status;
 }
+
+fmal_isa fmal_agree_isa(const fmal_ctx *ctx)
+{
+    double isa = -(double) fmal_isa_detect();
+
+    fmal_max_f64(ctx, &isa, 1); /* sets are in ascending order */
+    return (fmal_isa) -isa;
+}
