@@ -9,8 +9,11 @@
 # One BLAS thread a rank; more would compete for the cores of the other ranks.
 export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-# On TERM mpirun kills its ranks, at once by default; so they have time to save.
-export OMPI_MCA_odls_base_sigkill_timeout=${OMPI_MCA_odls_base_sigkill_timeout:-60}
+# A job that is cancelled gets TERM in all of its processes. mpirun then kills its ranks after
+# twice this time in seconds; it waits as long after any rank's exit code but 0.
+if [ -n "${SLURM_JOB_ID:-}" ]; then
+    export OMPI_MCA_odls_base_sigkill_timeout=${OMPI_MCA_odls_base_sigkill_timeout:-10}
+fi
 
 # A rank stays on its core. Slurm refuses to bind twice, so a --hint is left alone.
 if [ -z "${SLURM_HINT:-}" ]; then
@@ -31,6 +34,8 @@ fmal_ask_end() {
 }
 if [ -n "${SLURM_JOB_ID:-}" ]; then
     fmal_ask_end
+    # A signal before fmal runs must not end the job: fmal knows the time itself.
+    trap : USR1
 fi
 
 fmal_say() { printf '%s: %s\n' "${fmal_job:-fmal}" "$*" >&2; }
@@ -68,16 +73,21 @@ fmal_progress() {
 }
 
 # fmal_leg command...: run to the end, and pass signals on. USR1 makes fmal save and stop.
-# TERM comes from scancel and preemption; mpirun would kill its ranks 2 seconds after it,
-# so it is passed on as USR1 too. Sets fmal_code, and fmal_cancelled after TERM.
+# TERM comes from scancel and preemption, INT from a terminal; mpirun would kill its ranks 2
+# seconds after either, so it gets USR1 instead, and no signal of the terminal's, in a process
+# group of its own. A second INT is meant. Sets fmal_code, and fmal_cancelled after TERM, INT.
 fmal_leg() {
-    local child code caught
+    local child code caught harder=USR1
 
     fmal_cancelled='' fmal_signalled='' fmal_code=127
+    set -m
     "$@" </dev/null &
     child=$!
-    trap 'caught=yes fmal_signalled=yes; kill -USR1 $child 2>/dev/null' USR1
+    set +m
+    trap 'caught=yes fmal_signalled=yes; fmal_say "time is nearly up; fmal is asked to save"
+        kill -USR1 $child 2>/dev/null' USR1
     trap 'caught=yes fmal_cancelled=yes; kill -USR1 $child 2>/dev/null' TERM
+    trap 'caught=yes fmal_cancelled=yes; kill -$harder $child 2>/dev/null; harder=TERM' INT
     while :; do
         caught=''
         wait "$child"
@@ -85,7 +95,7 @@ fmal_leg() {
         [ "$code" -eq 127 ] || fmal_code=$code # 127: the wait before has had it
         [ -n "$caught" ] || break
     done
-    trap - USR1 TERM
+    trap - USR1 TERM INT
 }
 
 # Whether it was Slurm's time limit that ended the leg, not a stop file or --max-time.
@@ -95,20 +105,18 @@ fmal_out_of_time() {
 }
 
 # fmal_run_job CHECKPOINT NOTES command...: one leg of the job, then once more if Slurm's
-# time was up before the end. NOTES is a file that counts legs without progress.
+# time was up before the end. NOTES is a file that counts legs without progress. Without
+# Slurm there is one leg.
 fmal_run_job() {
     local checkpoint=$1 notes=$2 before job idle
     shift 2
 
-    if [ -z "${SLURM_JOB_ID:-}" ]; then
-        exec "${fmal_launch[@]}" "$@"
-    fi
     before=$(fmal_progress "$checkpoint")
     fmal_leg "${fmal_launch[@]}" "$@"
     if [ "$fmal_code" -ne 0 ] && [ -n "$fmal_cancelled" ]; then
         fmal_say "cancelled; the same job goes on from the last checkpoint"
         exit "$fmal_code"
-    elif [ "$fmal_code" -ne 3 ]; then # done, or failed
+    elif [ "$fmal_code" -ne 3 ] || [ -z "${SLURM_JOB_ID:-}" ]; then # done, failed, or by hand
         rm -f "$notes"
         exit "$fmal_code"
     elif ! fmal_out_of_time; then

@@ -4,7 +4,7 @@ set -eu -o pipefail
 
 usage() {
     cat <<'EOF'
-Usage: tools/setup.sh [--tests] [--data] [--lint]
+Usage: tools/setup.sh [--tests] [--data] [--lint] [--slurm]
 
 Installs what fmal needs and this machine lacks, with apt-get on Debian and Ubuntu.
 Elsewhere, and where it is not run by root, it says what is missing.
@@ -12,13 +12,15 @@ Elsewhere, and where it is not run by root, it says what is missing.
   --tests  also what the tests need
   --data   also the Fashion-MNIST data set, unless FMAL_FASHION_MNIST names its folder
   --lint   also clang, clang-format and clang-tidy
+  --slurm  also Slurm and munge, for the test of jobs under a real Slurm, which starts its
+           own; nothing is configured or started here
 EOF
 }
 
 packages=(gcc libc6-dev cmake ninja-build libopenmpi-dev openmpi-bin
     libscalapack-openmpi-dev libopenblas-dev libhdf5-openmpi-dev libinih-dev
     libjansson-dev libxxhash-dev zlib1g-dev)
-want_tests=no want_data=no want_lint=no
+want_tests=no want_data=no want_lint=no want_slurm=no
 while [ $# -gt 0 ]; do
     case $1 in
     --tests) want_tests=yes packages+=(hdf5-tools pkg-config) ;;
@@ -27,6 +29,7 @@ while [ $# -gt 0 ]; do
         [ -n "${FMAL_FASHION_MNIST:-}" ] || packages+=(dataset-fashion-mnist)
         ;;
     --lint) want_lint=yes packages+=(clang clang-format clang-tidy) ;;
+    --slurm) want_slurm=yes packages+=(slurm-wlm munge) ;;
     -h | --help) usage && exit 0 ;;
     *) echo "setup.sh: unknown argument $1; see tools/setup.sh --help" >&2 && exit 2 ;;
     esac
@@ -114,6 +117,10 @@ probe() {
         need "clang" has_command clang
         need "clang-format" has_command clang-format
         need "clang-tidy" has_command clang-tidy
+    fi
+    if [ $want_slurm = yes ]; then
+        need "Slurm (slurmctld)" has_command slurmctld
+        need "munge (munged)" has_command munged
     fi
     if [ ${#lacking[@]} -eq 0 ]; then
         echo "setup.sh: nothing is missing" >&2

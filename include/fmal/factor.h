@@ -91,6 +91,10 @@ bool fmal_factor_streams(const fmal_factor *f);
 /** fmal_rows_status of the samples. Not collective: agree on it. */
 fmal_status fmal_factor_status(const fmal_factor *f);
 
+/** Of factors that stream: features of this rank's sample il, good until those of a
+    sample of another block are wanted. Not collective. */
+const float *fmal_factor_features(const fmal_factor *f, fmal_idx il);
+
 /** The same with FMAL_LIKELIHOOD_FULL. */
 fmal_status fmal_factor_kron(const fmal_ctx *ctx, const fmal_part *part,
                              const float *features, const double *probs, int d, int c,
@@ -197,6 +201,9 @@ fmal_isa fmal_factor_isa(const fmal_factor *f);
  * @param out   of order D; its grid may be smaller than ctx
  * @param[out] flops  added: what this rank computed; may be NULL
  * @return FMAL_ERR_NOMEM, agreed
+ * Cost: a rank sends its part of N sums once, and D^2 / P elements that it makes of its
+ * share of them, P the ranks of the grid; N is about D^2 / 4 in the Kronecker form, D^2
+ * / 2 in the others. On a grid of one rank, the sums alone.
  */
 fmal_status fmal_factor_gram(const fmal_factor *f, const uint8_t *take, double weight,
                              fmal_dmat *out, double *flops);
@@ -321,14 +328,12 @@ void fmal_panel_load(fmal_panel *panel, const double *w, int cols);
  */
 void fmal_panel_apply(fmal_panel *panel, fmal_idx block, double *out);
 
-/** Floating-point operations of fmal_panel_apply over the whole panel (GEMM only). */
-double fmal_panel_apply_flops(const fmal_panel *panel);
-
 /* ---- Bytes, each at its most; not collective ---- */
 
-/** Of the factors, samples apart; of fmal_factor_gram under way. */
+/** Of the factors, samples apart; of fmal_factor_gram under way, and whether that is
+    into a matrix on a grid of several ranks. */
 double fmal_factor_bytes(const fmal_factor *f);
-double fmal_factor_gram_bytes(const fmal_factor *f);
+double fmal_factor_gram_bytes(const fmal_factor *f, bool spread);
 
 /** Of a panel of n samples, and beside it of forms of `matrices` matrices under way. */
 double fmal_panel_bytes(const fmal_factor *f, fmal_idx n, int max_cols);
@@ -394,7 +399,7 @@ void fmal_factor_cut(const fmal_factor *f, fmal_fisher fisher, fmal_idx index_g,
  *
  * @param take      [part.count]: nonzero for the samples to take; borrowed
  * @param[out] out  [D], complete on every rank
- * @return FMAL_ERR_NOMEM, agreed
+ * @return FMAL_ERR_NOMEM, and of fmal_factor_status; agreed
  */
 fmal_status fmal_factor_diagonal(const fmal_factor *f, const uint8_t *take,
                                  double weight, double *out);

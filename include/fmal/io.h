@@ -245,6 +245,9 @@ fmal_status fmal_h5_attr_i64(fmal_h5 *h, const char *object, const char *name,
 fmal_status fmal_h5_attr_f64(fmal_h5 *h, const char *object, const char *name,
                              double value);
 
+/** Whether an object has an attribute. */
+bool fmal_h5_has_attr(fmal_h5 *h, const char *object, const char *name);
+
 /** Read attributes; @return FMAL_ERR_FORMAT if absent or of another kind. */
 fmal_status fmal_h5_get_text(fmal_h5 *h, const char *object, const char *name,
                              char *value, size_t size);

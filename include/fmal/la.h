@@ -34,8 +34,9 @@ typedef struct fmal_grid {
     the number of ranks. */
 enum { FMAL_ONE_RANK_ORDER = 2048 };
 
-/** The grid for matrices of order n: 1 x 1 up to FMAL_ONE_RANK_ORDER, above it the most
-    square grid that uses the most ranks. Not collective. */
+/** The grid for matrices of order n: 1 x 1 up to FMAL_ONE_RANK_ORDER, above it the one
+    of at most so many ranks, and of no more rows than columns, on which 1 / (rows cols)
+    + 200 / n (1 / rows + 1 / cols) is least (grid.c). Not collective. */
 void fmal_grid_choose(fmal_idx n, int ranks, int *rows, int *cols);
 
 /** Collective over ctx; rows x cols <= ranks. */

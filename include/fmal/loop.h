@@ -65,9 +65,11 @@ typedef struct fmal_run_state {
     double *pick_scores;  /* [n_picks] */
     float *params;        /* network's parameters */
     fmal_idx n_params;
-    float *optimizer; /* its state, if a training is under way */
+    float *stats; /* its running statistics */
+    fmal_idx n_stats;
+    float *optimizer; /* fmal_trainer_state, if a training is under way */
     fmal_idx n_optimizer;
-    int64_t epochs, steps;       /* of the training under way */
+    fmal_train_count trained;    /* how far the training under way is */
     fmal_select_state selection; /* if has_selection */
     bool has_selection;
     const fmal_net *net;     /* borrowed, for the names of tensors; NULL if restored */

@@ -56,6 +56,11 @@ fmal_status fmal_agree(const fmal_ctx *ctx, fmal_status st);
  */
 fmal_status fmal_agree_root(const fmal_ctx *ctx, fmal_status st);
 
+/* What the analyzer cannot see: a rank's own failure is never agreed to be none. */
+#ifdef __clang_analyzer__
+#define fmal_agree(ctx, st) ((st) != FMAL_OK ? (st) : fmal_agree(ctx, st))
+#endif
+
 /* ---- Who owns which sample ---- */
 
 /** Samples of a block: the unit of arithmetic, and so never split between ranks. */
@@ -99,6 +104,22 @@ void fmal_sum_f64(const fmal_ctx *ctx, double *x, fmal_idx n);
 
 /** The same for one rank: elsewhere x is only read. Half the traffic. Collective. */
 void fmal_sum_i64_to(const fmal_ctx *ctx, int64_t *x, fmal_idx n, int root);
+
+/**
+ * The same for numbers that have owners: each rank's own become sums over all ranks,
+ * the others' are only read. Each number is sent once: half the traffic.
+ *
+ * Collective over ctx.
+ *
+ * @param part    who owns which row; may be of fewer ranks than ctx, the first ones,
+ * and the others then own none
+ * @param width   numbers of a row
+ * @param x       [rows in whole blocks of part->block, width]
+ * @param room    [FMAL_SUM_ROOM], undefined on return
+ */
+void fmal_sum_i64_parts(const fmal_ctx *ctx, const fmal_part *part, fmal_idx width,
+                        int64_t *x, int64_t *room);
+enum { FMAL_SUM_ROOM = (4 << 20) / 8 };
 
 /** Elementwise maximum over ranks, in place. Collective. */
 void fmal_max_f64(const fmal_ctx *ctx, double *x, fmal_idx n);

@@ -93,6 +93,10 @@ fmal_status fmal_picks_csv(const char *path, const fmal_picks *picks);
 /** A batch as JSON; a new reference. Root only. */
 json_t *fmal_picks_json(const fmal_picks *picks);
 
+/** How a batch was searched for, as fields of an event (docs/formats.md); a new
+    reference; without fields if it was not. Root only. */
+json_t *fmal_decisions_json(const fmal_batch *batch);
+
 /** Distance of each row of x [n, d] to the nearest other row, to out [n]; 0 if n is 1.
     Root only. @return FMAL_ERR_NOMEM */
 fmal_status fmal_nearest_rows(const float *x, fmal_idx n, int d, double *out);

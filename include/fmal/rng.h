@@ -18,15 +18,17 @@
 /** What a stream is for; the numbers are kept for ever, since results depend on them.
  */
 typedef enum fmal_rng_purpose {
-    FMAL_RNG_INIT = 1,     /* initial weights; index: position in the parameters */
-    FMAL_RNG_SHUFFLE = 2,  /* order of the training samples in an epoch */
-    FMAL_RNG_INITIAL = 3,  /* first labelled set; index: sample */
-    FMAL_RNG_PICK = 4,     /* random selection; index: sample */
-    FMAL_RNG_SYNTH = 5,    /* made-up pools; index: sample, or weight of the head */
-    FMAL_RNG_DROPOUT = 10, /* what training drops; index: epoch, layer, sample */
-    FMAL_RNG_SKEW = 12,    /* imbalanced pools; index: sample of the file */
-    FMAL_RNG_IMAGES = 14,  /* samples that a mask is made from; index: sample */
-    FMAL_RNG_MASK = 15,    /* random masks; index: position in the parameters */
+    FMAL_RNG_INIT = 1,       /* initial weights; index: position in the parameters */
+    FMAL_RNG_SHUFFLE = 2,    /* order of the training samples in an epoch */
+    FMAL_RNG_INITIAL = 3,    /* first labelled set; index: sample */
+    FMAL_RNG_PICK = 4,       /* random selection; index: sample */
+    FMAL_RNG_SYNTH = 5,      /* made-up pools; index: sample, or weight of the head */
+    FMAL_RNG_AUGMENT = 8,    /* of images in training; index: epoch x 2^40 + sample */
+    FMAL_RNG_VALIDATION = 9, /* samples held out of training; index: sample */
+    FMAL_RNG_DROPOUT = 10,   /* what training drops; index: epoch, layer, sample */
+    FMAL_RNG_SKEW = 12,      /* imbalanced pools; index: sample of the file */
+    FMAL_RNG_IMAGES = 14,    /* samples that a mask is made from; index: sample */
+    FMAL_RNG_MASK = 15,      /* random masks; index: position in the parameters */
 } fmal_rng_purpose;
 
 /** A position in a stream. A plain value. */

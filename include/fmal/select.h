@@ -174,6 +174,7 @@ typedef struct fmal_selection {
     double *score;        /* [n] fall of the objective when each was added; fmal_free */
     double before, after; /* tr(M^-1 F) without the batch and with it */
     fmal_idx forward, backward; /* steps */
+    fmal_idx *added, *removed;  /* [forward], [backward] global, in order; fmal_free */
     fmal_select_log log;
 } fmal_selection;
 

@@ -51,7 +51,8 @@ typedef struct fmal_batch {
     double *score;   /* [n] by which they were picked; larger is better */
     bool has_objective;
     double before, after;       /* tr(M^-1 F) without the batch and with it */
-    fmal_idx forward, backward; /* steps */
+    fmal_idx forward, backward; /* steps; without a search 0 */
+    fmal_idx *added, *removed;  /* [forward], [backward] global, in order */
     fmal_select_log log;
 } fmal_batch;
 

@@ -3,6 +3,7 @@
 #include "fmal/mem.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 /* A few bytes of a file can claim any length. */
@@ -236,13 +237,31 @@ static const char *const stage_names[] = { "pick", "train", "done" };
 /* Random streams are keyed by rounds below this (rng.h). */
 enum { MAX_ROUNDS = 1 << 24 };
 
+/* Only of a training with samples held out. */
+static fmal_status write_best(fmal_h5 *h, const fmal_train_count *t)
+{
+    if (t->best_epoch == 0)
+        return FMAL_OK;
+    FMAL_TRY(fmal_h5_attr_i64(h, "/", "best_epoch", t->best_epoch));
+    return fmal_h5_attr_f64(h, "/", "best_loss", t->best_loss);
+}
+
+static fmal_status read_best(fmal_h5 *h, fmal_train_count *t)
+{
+    if (!fmal_h5_has_attr(h, "/", "best_epoch"))
+        return FMAL_OK;
+    FMAL_TRY(fmal_h5_get_i64(h, "/", "best_epoch", &t->best_epoch));
+    return fmal_h5_get_f64(h, "/", "best_loss", &t->best_loss);
+}
+
 static fmal_status write_position(fmal_h5 *h, const fmal_run_state *s)
 {
     FMAL_TRY(fmal_h5_attr_i64(h, "/", "round", s->round));
     FMAL_TRY(fmal_h5_attr_text(h, "/", "stage", stage_names[s->stage]));
     FMAL_TRY(fmal_h5_attr_i64(h, "/", "rounds_done", s->rounds_done));
-    FMAL_TRY(fmal_h5_attr_i64(h, "/", "epochs", s->epochs));
-    FMAL_TRY(fmal_h5_attr_i64(h, "/", "steps", s->steps));
+    FMAL_TRY(fmal_h5_attr_i64(h, "/", "epochs", s->trained.epochs));
+    FMAL_TRY(fmal_h5_attr_i64(h, "/", "steps", s->trained.steps));
+    FMAL_TRY(write_best(h, &s->trained));
     FMAL_TRY(fmal_h5_attr_i64(h, "/", "events_bytes", s->events_bytes));
     return fmal_h5_attr_f64(h, "/", "seconds", s->seconds);
 }
@@ -258,13 +277,14 @@ static fmal_status read_position(fmal_h5 *h, fmal_run_state *s)
         i++;
     s->stage = (fmal_stage) i;
     FMAL_TRY(fmal_h5_get_i64(h, "/", "rounds_done", &s->rounds_done));
-    FMAL_TRY(fmal_h5_get_i64(h, "/", "epochs", &s->epochs));
-    FMAL_TRY(fmal_h5_get_i64(h, "/", "steps", &s->steps));
+    FMAL_TRY(fmal_h5_get_i64(h, "/", "epochs", &s->trained.epochs));
+    FMAL_TRY(fmal_h5_get_i64(h, "/", "steps", &s->trained.steps));
+    FMAL_TRY(read_best(h, &s->trained));
     FMAL_TRY(fmal_h5_get_i64(h, "/", "events_bytes", &s->events_bytes));
     FMAL_TRY(fmal_h5_get_f64(h, "/", "seconds", &s->seconds));
     if (i == FMAL_COUNT(stage_names) || s->round < 0 || s->round > MAX_ROUNDS ||
-        s->rounds_done < 0 || s->rounds_done > s->round + 1 || s->epochs < 0 ||
-        s->steps < 0 || s->events_bytes < 0)
+        s->rounds_done < 0 || s->rounds_done > s->round + 1 || s->trained.epochs < 0 ||
+        s->trained.steps < 0 || s->events_bytes < 0)
         return FMAL_FAIL(FMAL_ERR_FORMAT,
                          "%s: its counts at stage '%s' of round %lld make no sense",
                          fmal_h5_path(h), stage, (long long) s->round);
@@ -288,39 +308,77 @@ static fmal_status write_pool(fmal_h5 *h, const fmal_split *train)
                        "sample index", train->origin);
 }
 
-/* Which of the parameters is what, and what the network's input is: for readers; a
-   restart knows both from its options and its data. */
-static fmal_status write_model(fmal_h5 *h, const fmal_net *net, const fmal_dataset *set)
+/* ---- Names of tensors: for readers; a restart knows them from its options ---- */
+
+typedef const fmal_tensor *(*tensor_at)(const fmal_net *net, int i);
+
+/* Tables of n tensors under /model/<what>. */
+static fmal_status write_tensors(fmal_h5 *h, const fmal_net *net, const char *what,
+                                 int n, tensor_at at)
 {
     enum { MOST = 1024 };
     const char *names[MOST];
     int64_t offset[MOST], count[MOST];
-    int n = fmal_net_tensors(net) < MOST ? fmal_net_tensors(net) : MOST;
-    fmal_h5_spec spec = { .name = "/model/tensor/name",
+    char path[3][64];
+
+    n = n < MOST ? n : MOST;
+    for (int i = 0; i < n; i++) {
+        names[i] = at(net, i)->name;
+        offset[i] = at(net, i)->offset;
+        count[i] = at(net, i)->count;
+    }
+    snprintf(path[0], sizeof path[0], "/model/%s/name", what);
+    snprintf(path[1], sizeof path[1], "/model/%s/offset", what);
+    snprintf(path[2], sizeof path[2], "/model/%s/count", what);
+
+    fmal_h5_spec spec = { .name = path[0],
                           .type = FMAL_STR,
                           .ndims = 1,
                           .dims = { n },
                           .label = { "tensor" },
                           .long_name = "tensors of the network, row-major; a weight is "
-                                       "[out, in]" };
-
-    for (int i = 0; i < n; i++) {
-        names[i] = fmal_net_tensor(net, i)->name;
-        offset[i] = fmal_net_tensor(net, i)->offset;
-        count[i] = fmal_net_tensor(net, i)->count;
-    }
+                                       "[out, in] or [out, in, height, width]" };
     FMAL_TRY(fmal_h5_write(h, &spec, names));
-    FMAL_TRY(write_array(h, "/model/tensor/offset", FMAL_I64, n, "tensor",
-                         "where each tensor begins in /model/parameters", "parameter",
+    FMAL_TRY(write_array(h, path[1], FMAL_I64, n, "tensor",
+                         "where each tensor begins in the array of all", "element",
                          offset));
-    FMAL_TRY(write_array(h, "/model/tensor/count", FMAL_I64, n, "tensor",
-                         "elements of each tensor", "parameters", count));
+    return write_array(h, path[2], FMAL_I64, n, "tensor", "elements of each tensor",
+                       "elements", count);
+}
+
+/* Which number is what, and what the network's input is. */
+static fmal_status write_model(fmal_h5 *h, const fmal_net *net, const fmal_dataset *set)
+{
+    FMAL_TRY(write_tensors(h, net, "tensor", fmal_net_tensors(net), fmal_net_tensor));
+    if (fmal_net_stat_tensors(net) > 0)
+        FMAL_TRY(write_tensors(h, net, "statistic", fmal_net_stat_tensors(net),
+                               fmal_net_stat_tensor));
     if (!set->has_images)
         return FMAL_OK;
     FMAL_TRY(write_array(h, "/model/mean", FMAL_F32, set->shape[0], "channel",
                          "taken from pixels / 255", NULL, set->mean));
     return write_array(h, "/model/std", FMAL_F32, set->shape[0], "channel",
                        "what they are then divided by", NULL, set->std);
+}
+
+/* Only of a network with batch normalisation. */
+static fmal_status write_stats(fmal_h5 *h, const fmal_run_state *s)
+{
+    if (s->n_stats == 0)
+        return FMAL_OK;
+    return write_array(h, "/model/statistics", FMAL_F32, s->n_stats, "statistic",
+                       "running statistics of batch normalisation, tensor after tensor",
+                       NULL, s->stats);
+}
+
+static fmal_status read_stats(fmal_h5 *h, fmal_run_state *s)
+{
+    fmal_h5_info info;
+
+    fmal_h5_info_of(h, "/model/statistics", &info);
+    if (!info.exists)
+        return FMAL_OK;
+    return fmal_ckpt_array(h, "/model/statistics", FMAL_F32, 4, &s->stats, &s->n_stats);
 }
 
 fmal_status fmal_run_state_write(fmal_h5 *h, const fmal_run_state *s)
@@ -342,9 +400,13 @@ fmal_status fmal_run_state_write(fmal_h5 *h, const fmal_run_state *s)
     FMAL_TRY(write_array(h, "/model/parameters", FMAL_F32, s->n_params, "parameter",
                          "parameters of the network, tensor after tensor", NULL,
                          s->params));
-    FMAL_TRY(write_array(h, "/model/optimizer", FMAL_F32, s->n_optimizer, "value",
-                         "state of the optimizer; empty unless a training is under way",
-                         NULL, s->optimizer));
+    FMAL_TRY(write_stats(h, s));
+    FMAL_TRY(write_array(
+        h, "/model/optimizer", FMAL_F32, s->n_optimizer, "value",
+        "state of the optimizer, then the best parameters and "
+        "statistics by the samples held out, if any are; empty unless a training is "
+        "under way",
+        NULL, s->optimizer));
     if (s->net) {
         FMAL_TRY(write_model(h, s->net, s->set));
         FMAL_TRY(write_pool(h, &s->set->train));
@@ -365,6 +427,7 @@ static fmal_status read_arrays(fmal_h5 *h, fmal_run_state *s)
                          rounds_picked(s) + 1));
     FMAL_TRY(
         fmal_ckpt_array(h, "/model/parameters", FMAL_F32, 4, &s->params, &s->n_params));
+    FMAL_TRY(read_stats(h, s));
     FMAL_TRY(fmal_ckpt_array(h, "/model/optimizer", FMAL_F32, 4, &s->optimizer,
                              &s->n_optimizer));
     fmal_h5_info_of(h, "/selection/added", &selection);

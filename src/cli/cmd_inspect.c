@@ -217,13 +217,17 @@ static void say_position(sheet *s, const fmal_run_state *state)
                                           "training round", "finished after round" };
 
     say(s, "state", "%s %" PRId64, stages[state->stage], state->round);
-    if (state->stage == FMAL_STAGE_TRAIN && state->epochs > 0)
-        say_number(s, "epochs done", state->epochs);
+    if (state->stage == FMAL_STAGE_TRAIN && state->trained.epochs > 0)
+        say_number(s, "epochs done", state->trained.epochs);
+    if (state->trained.best_epoch > 0)
+        say_number(s, "best epoch", state->trained.best_epoch);
     if (state->has_selection)
         say(s, "selection", "%" PRId64 " added, %" PRId64 " removed",
             state->selection.n_added, state->selection.n_removed);
     say_number(s, "labels", state->n_picks);
     say_number(s, "parameters", state->n_params);
+    if (state->n_stats > 0)
+        say_number(s, "running statistics", state->n_stats);
     say(s, "time so far", "%.1f s", state->seconds);
 }
 

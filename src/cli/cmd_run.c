@@ -3,6 +3,7 @@
 #include "rundir.h"
 #include "runlog.h"
 #include "selection.h"
+#include "training.h"
 #include "fmal/log.h"
 
 #include <inttypes.h>
@@ -15,11 +16,11 @@ typedef struct {
     selection_options selection;
     imbalance_options imbalance;
     pretrained_options pretrained;
+    training_options training;
     job_options job;
     char *data, *run;
-    int model, optimizer;
-    int64_t hidden, initial, rounds, train_batch, micro_batch, epochs;
-    double rate, momentum, weight_decay, train_accuracy;
+    int model;
+    int64_t hidden, initial, rounds;
     bool warm;
 } run_options;
 
@@ -76,72 +77,7 @@ static const fmal_opt table[] = {
       .identity = true,
       .help = "batches to pick" },
     { .name = "selection", .part = selection_table, .offset = AT(selection) },
-    { .name = "optimizer",
-      .type = FMAL_OPT_CHOICE,
-      .offset = AT(optimizer),
-      .def = "adam",
-      .choices = fmal_optimizer_names,
-      .arg = "NAME",
-      .identity = true,
-      .help = "how to train" },
-    { .name = "learning-rate",
-      .type = FMAL_OPT_REAL,
-      .offset = AT(rate),
-      .def = "0.001",
-      .min = 1e-12,
-      .max = 1e6,
-      .identity = true,
-      .help = "step of the optimizer" },
-    { .name = "momentum",
-      .type = FMAL_OPT_REAL,
-      .offset = AT(momentum),
-      .def = "0.9",
-      .min = 0,
-      .max = 1,
-      .identity = true,
-      .help = "momentum (sgd)" },
-    { .name = "weight-decay",
-      .type = FMAL_OPT_REAL,
-      .offset = AT(weight_decay),
-      .def = "0",
-      .min = 0,
-      .max = 1e6,
-      .identity = true,
-      .help = "L2 penalty added to the gradient" },
-    { .name = "train-batch",
-      .type = FMAL_OPT_INT,
-      .offset = AT(train_batch),
-      .def = "64",
-      .min = 1,
-      .max = 1e6,
-      .identity = true,
-      .unit = "samples",
-      .help = "of a training step" },
-    { .name = "micro-batch",
-      .type = FMAL_OPT_INT,
-      .offset = AT(micro_batch),
-      .def = "32",
-      .min = 1,
-      .max = 65536,
-      .identity = true,
-      .unit = "samples",
-      .help = "of a gradient that one rank computes" },
-    { .name = "epochs",
-      .type = FMAL_OPT_INT,
-      .offset = AT(epochs),
-      .def = "200",
-      .min = 1,
-      .max = 1e7,
-      .identity = true,
-      .help = "most epochs of a training" },
-    { .name = "train-accuracy",
-      .type = FMAL_OPT_REAL,
-      .offset = AT(train_accuracy),
-      .def = "0.99",
-      .min = 0,
-      .max = 2,
-      .identity = true,
-      .help = "training accuracy that ends a training; above 1: never" },
+    { .name = "training", .part = training_table, .offset = AT(training) },
     { .name = "warm",
       .type = FMAL_OPT_FLAG,
       .offset = AT(warm),
@@ -176,15 +112,6 @@ static fmal_run_options library_options(const run_options *o)
         .strategy = selection_strategy(&o->selection),
         .initial = o->initial,
         .rounds = o->rounds,
-        .train = { .optimizer = (fmal_optimizer) o->optimizer,
-                   .rate = o->rate,
-                   .momentum = o->momentum,
-                   .weight_decay = o->weight_decay,
-                   .batch = (int) o->train_batch,
-                   .micro_batch = (int) o->micro_batch,
-                   .max_epochs = (int) o->epochs,
-                   .stop_accuracy = o->train_accuracy,
-                   .seed = (uint64_t) o->selection.seed },
         .warm = o->warm,
         .seed = (uint64_t) o->selection.seed,
     };
@@ -199,9 +126,6 @@ static fmal_status check_options(const job *j)
         strcmp(j->options.arch, "lenet") != 0)
         return FMAL_FAIL(FMAL_ERR_USAGE, "--hidden: the model '%s' has no hidden layer",
                          j->options.arch);
-    if (fmal_opts_given(opts, "momentum") && j->o->optimizer != FMAL_SGD)
-        return FMAL_FAIL(FMAL_ERR_USAGE,
-                         "--momentum: the optimizer 'adam' has its own");
     return imbalance_check(opts, &j->o->imbalance);
 }
 
@@ -226,6 +150,7 @@ static fmal_status open_data(job *j)
 
 static fmal_status plan(job *j)
 {
+    const training_options *t = &j->o->training;
     fmal_run_plan p;
     char all[32], network[32], data[32], selection[32];
     bool dry = j->o->job.dry_run;
@@ -246,13 +171,12 @@ static fmal_status plan(job *j)
     if (p.select.order > 0)
         print_time(j->c, dry, p.select.flops * (double) j->options.rounds,
                    p.select.flops_single * (double) j->options.rounds);
-    if (j->o->train_batch < j->o->micro_batch * (j->c->ctx.size - 1) + 1)
-        fmal_log(FMAL_LOG_WARN, "plan",
-                 "a training step has %" PRId64
-                 " micro-batches for %d ranks: some train "
-                 "nothing; a smaller --micro-batch or a larger --train-batch uses them",
-                 (j->o->train_batch + j->o->micro_batch - 1) / j->o->micro_batch,
-                 j->c->ctx.size);
+    if (t->train_batch < t->micro_batch * (j->c->ctx.size - 1) + 1)
+        fmal_log(
+            FMAL_LOG_WARN, "plan",
+            "a training step has %" PRId64 " micro-batches for %d ranks: some train "
+            "nothing; a smaller --micro-batch or a larger --train-batch uses them",
+            (t->train_batch + t->micro_batch - 1) / t->micro_batch, j->c->ctx.size);
     /* The data are in memory already. */
     return check_memory(&j->c->ctx, p.bytes - p.bytes_data);
 }
@@ -275,8 +199,8 @@ static fmal_status begin(job *j, fmal_run **run)
         fmal_log(FMAL_LOG_INFO, "resume",
                  "round=%" PRId64 " labels=%" PRId64 " epochs=%" PRId64
                  " added=%" PRId64 " removed=%" PRId64,
-                 saved.round, saved.n_picks, saved.epochs, saved.selection.n_added,
-                 saved.selection.n_removed);
+                 saved.round, saved.n_picks, saved.trained.epochs,
+                 saved.selection.n_added, saved.selection.n_removed);
         st = fmal_run_resume(&j->setup, &saved, run);
         if (st == FMAL_OK) /* rows past the checkpoint go */
             st = fmal_report_tables(ctx, j->dir.path, fmal_run_now(*run), j->set);
@@ -364,6 +288,7 @@ static fmal_status run(cli *c, void *given)
 
     FMAL_TRY(check_singleton(&c->ctx));
     FMAL_TRY(selection_map(c->opts, &o->selection, &j.options.select));
+    FMAL_TRY(training_map(c->opts, &o->training, j.options.seed, &j.options.train));
     FMAL_TRY(check_options(&j));
     FMAL_TRY(pretrained_check(&c->ctx, &o->pretrained));
     job_begin(c);

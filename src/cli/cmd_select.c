@@ -145,10 +145,6 @@ static fmal_status check_needs(const job *j, const fmal_pool_info *info)
                          "--fisher block: %s has /embeddings, which have no class "
                          "blocks; take full or diag",
                          j->o->pool);
-    if (j->o->stream && j->select.fisher != FMAL_FISHER_FULL)
-        return FMAL_FAIL(FMAL_ERR_USAGE,
-                         "--stream: only --fisher full reads features when they are "
-                         "needed; leave one of them out");
     if (info->rows > 0 && j->o->stream)
         return FMAL_FAIL(FMAL_ERR_ARG,
                          "--stream: %s has /embeddings, which are held in memory; only "

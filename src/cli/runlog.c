@@ -97,7 +97,9 @@ static fmal_status on_picked(void *arg, const fmal_run_state *s, int64_t round,
                             counts_json(s, round, log->set->classes));
         json_object_set_new(fields, "steps",
                             json_integer(batch->forward + batch->backward));
-        json_object_set_new(fields, "refreshes", json_integer(batch->log.refreshes));
+        json_t *decisions = fmal_decisions_json(batch);
+        json_object_update(fields, decisions);
+        json_decref(decisions);
         json_object_set_new(fields, "seconds",
                             json_real(s->rounds[round].seconds_pick));
     }

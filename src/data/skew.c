@@ -116,13 +116,12 @@ static fmal_status plan_make(const fmal_ctx *ctx, const fmal_skew *skew,
                              const fmal_dataset *set, plan *p)
 {
     int64_t *have = NULL;
-    fmal_status st = FMAL_ALLOC(&have, set->classes);
+    int c = set->classes;
+    int failed = FMAL_ALLOC(&have, c) | FMAL_ALLOC(&p->want, c) | /* try them all */
+                 FMAL_ALLOC(&p->renamed, c);
+    fmal_status st = fmal_agree(ctx, failed ? FMAL_ERR_NOMEM : FMAL_OK);
 
-    if (st == FMAL_OK)
-        st = FMAL_ALLOC(&p->want, set->classes);
-    if (st == FMAL_OK)
-        st = FMAL_ALLOC(&p->renamed, set->classes);
-    if ((st = fmal_agree(ctx, st)) == FMAL_OK) {
+    if (st == FMAL_OK) {
         fmal_split_count(ctx, &set->train, set->classes, have);
         st = skew->n_counts > 0 ? plan_counts(skew, set, have, p)
                                 : plan_tail(skew, set, have, p);

@@ -126,5 +126,6 @@ fmal_status fmal_factor_diagonal(const fmal_factor *f, const uint8_t *take,
             out[j] += weight * ((double) job.sum[j] / job.most[j]);
     }
     job_clear(&job);
-    return st;
+    return f->streams ? fmal_agree(&f->ctx, st == FMAL_OK ? fmal_factor_status(f) : st)
+                      : st;
 }

@@ -8,6 +8,7 @@
  */
 #include "dense_impl.h"
 #include "fmal/mem.h"
+#include "slab.h"
 
 #include <assert.h>
 #include <math.h>
@@ -89,6 +90,10 @@ typedef struct {
     double *down;    /* [D]: 2^-e with sqrt(largest block sum) <= 2^e */
     double *partial; /* [COLUMNS, D] */
     int64_t *sum;    /* [COLUMNS, D] */
+    double scale;    /* of the sum */
+    double unit;     /* of the integers */
+    int first, cols; /* the columns at hand, rows up to them */
+    fmal_slab to;
 } gram_job;
 
 static void job_clear(gram_job *job)
@@ -98,20 +103,20 @@ static void job_clear(gram_job *job)
     fmal_free(&job->down);
     fmal_free(&job->partial);
     fmal_free(&job->sum);
+    fmal_slab_clear(&job->to);
 }
 
-static fmal_status job_init(gram_job *job, const fmal_factor *f, const uint8_t *take)
+static fmal_status job_init(gram_job *job)
 {
+    const fmal_factor *f = job->f;
     fmal_idx order = f->order;
 
-    memset(job, 0, sizeof *job);
-    job->f = f;
-    job->take = take;
     FMAL_TRY(FMAL_ALLOC(&job->rows, f->part.block * f->rank * order));
     FMAL_TRY(FMAL_ALLOC(&job->bound, order));
     FMAL_TRY(FMAL_ALLOC(&job->down, order));
     FMAL_TRY(FMAL_ALLOC(&job->partial, COLUMNS * order));
-    return FMAL_ALLOC(&job->sum, COLUMNS * order);
+    FMAL_TRY(FMAL_ALLOC(&job->sum, COLUMNS * order));
+    return fmal_slab_init(&job->to, &f->ctx, COLUMNS, order);
 }
 
 static double dense_gram_bytes(const fmal_factor *f)
@@ -159,13 +164,14 @@ static void find_scales(gram_job *job)
     fmal_max_f64(&f->ctx, job->down, f->order);
     for (fmal_idx j = 0; j < f->order; j++)
         job->down[j] = fmal_exact_down(job->down[j]);
+    job->unit = ldexp(1, fmal_exact_bits(f->part.blocks));
 }
 
 /* Add block b's columns [first, first + cols) of V^T V, rows up to them. */
-static void add_block(gram_job *job, fmal_idx b, int first, int cols, double unit,
-                      double *flops)
+static void add_block(gram_job *job, fmal_idx b, double *flops)
 {
-    int order = (int) job->f->order, rows = gather_taken(job, b), last = first + cols;
+    int order = (int) job->f->order, rows = gather_taken(job, b);
+    int first = job->first, cols = job->cols, last = first + cols;
 
     if (rows == 0)
         return;
@@ -175,46 +181,54 @@ static void add_block(gram_job *job, fmal_idx b, int first, int cols, double uni
         for (int i = 0; i <= first + j; i++)
             job->sum[(size_t) j * (size_t) last + (size_t) i] +=
                 llrint(job->partial[(size_t) j * (size_t) last + (size_t) i] *
-                       job->down[first + j] * job->down[i] * unit);
+                       job->down[first + j] * job->down[i] * job->unit);
     if (flops)
         *flops += 2.0 * cols * last * rows;
 }
 
-static void put_columns(const gram_job *job, int first, int cols, double unit,
-                        double weight, fmal_dmat *out)
+/* Column j of those at hand, down to the diagonal. */
+static void patch_of(const void *arg, fmal_idx j, fmal_patch *patch)
 {
-    int last = first + cols;
+    int column = ((const gram_job *) arg)->first + (int) j;
 
-    for (int j = 0; j < cols && out->grid->inside; j++)
-        for (int i = 0; i <= first + j; i++) {
-            double x =
-                weight * ((double) job->sum[(size_t) j * (size_t) last + (size_t) i] /
-                          unit / job->down[first + j] / job->down[i]);
+    *patch = (fmal_patch){ .row_step = 1,
+                           .rows = column + 1,
+                           .col = column,
+                           .col_step = 1,
+                           .cols = 1,
+                           .mirrored = column };
+}
 
-            fmal_dmat_add_at(out, i, first + j, x);
-            if (i != first + j)
-                fmal_dmat_add_at(out, first + j, i, x);
-        }
+static void values_of(const void *arg, fmal_idx j, double *x)
+{
+    const gram_job *job = arg;
+    int column = job->first + (int) j;
+    const int64_t *sum = job->sum + j * (job->first + job->cols);
+
+    for (int i = 0; i <= column; i++)
+        x[i] = job->scale *
+               ((double) sum[i] / job->unit / job->down[column] / job->down[i]);
 }
 
 static fmal_status dense_gram(const fmal_factor *f, const uint8_t *take, double weight,
                               fmal_dmat *out, double *flops)
 {
-    gram_job job;
-    double unit = ldexp(1, fmal_exact_bits(f->part.blocks));
-    fmal_status st = fmal_agree(&f->ctx, job_init(&job, f, take));
+    gram_job job = { .f = f, .take = take, .scale = weight };
 
+    job.to =
+        (fmal_slab){ .out = out, .job = &job, .patch = patch_of, .values = values_of };
+    fmal_status st = fmal_agree(&f->ctx, job_init(&job));
     if (st == FMAL_OK)
         find_scales(&job);
-    for (int first = 0; st == FMAL_OK && first < f->order; first += COLUMNS) {
-        int cols = (int) (f->order - first < COLUMNS ? f->order - first : COLUMNS);
-        fmal_idx entries = (fmal_idx) cols * (first + cols);
+    for (; st == FMAL_OK && job.first < f->order; job.first += COLUMNS) {
+        int left = (int) f->order - job.first;
 
-        memset(job.sum, 0, sizeof(int64_t) * (size_t) entries);
+        job.cols = left < COLUMNS ? left : COLUMNS;
+        fmal_idx rows = job.first + job.cols;
+        memset(job.sum, 0, sizeof(int64_t) * (size_t) (job.cols * rows));
         for (fmal_idx b = 0; b < f->part.block_count; b++)
-            add_block(&job, b, first, cols, unit, flops);
-        fmal_gram_sum(f, out, job.sum, entries);
-        put_columns(&job, first, cols, unit, weight, out);
+            add_block(&job, b, flops);
+        fmal_slab_finish(&job.to, job.sum, job.cols, 1, rows);
     }
     job_clear(&job);
     return st;
@@ -302,12 +316,6 @@ static void dense_apply(fmal_panel *panel, fmal_idx b, double *out)
                             (size_t) j];
 }
 
-static double dense_apply_flops(const fmal_panel *panel)
-{
-    return 2.0 * (double) panel->groups * FMAL_LANES * panel->factor->rank *
-           (double) panel->factor->order * panel->cols;
-}
-
 /* g of a block += (rows A_J) (rows_J)^T per sample, for columns J = [first, first +
    cols) of A in data->part. */
 static void add_columns(fmal_panel *panel, fmal_idx b, int first, int cols, double *g)
@@ -392,7 +400,6 @@ static const fmal_factor_ops dense_ops = {
     .quadratic = dense_quadratic,
     .load = dense_load,
     .apply = dense_apply,
-    .apply_flops = dense_apply_flops,
     .bytes = dense_bytes,
     .gram_bytes = dense_gram_bytes,
     .panel_bytes = dense_panel_bytes,

@@ -1,5 +1,6 @@
 #include "factor_impl.h"
 #include "fmal/mem.h"
+#include "slab.h"
 
 void fmal_factor_destroy(fmal_factor **f)
 {
@@ -44,6 +45,11 @@ fmal_status fmal_factor_status(const fmal_factor *f)
     return f->streams ? fmal_rows_status(&f->rows) : FMAL_OK;
 }
 
+const float *fmal_factor_features(const fmal_factor *f, fmal_idx il)
+{
+    return fmal_rows_at(&f->rows, il);
+}
+
 fmal_isa fmal_factor_isa(const fmal_factor *f)
 {
     return f->isa;
@@ -58,14 +64,6 @@ fmal_status fmal_factor_gram(const fmal_factor *f, const uint8_t *take, double w
 void fmal_factor_row(const fmal_factor *f, fmal_idx index_g, double *v)
 {
     f->ops->row(f, index_g, v);
-}
-
-void fmal_gram_sum(const fmal_factor *f, const fmal_dmat *out, int64_t *sum, fmal_idx n)
-{
-    if (out->grid->rows * out->grid->cols == 1)
-        fmal_sum_i64_to(&f->ctx, sum, n, 0);
-    else
-        fmal_sum_i64(&f->ctx, sum, n);
 }
 
 /* ---- One sample ---- */
@@ -253,11 +251,6 @@ void fmal_panel_apply(fmal_panel *panel, fmal_idx block, double *out)
     panel->factor->ops->apply(panel, block, out);
 }
 
-double fmal_panel_apply_flops(const fmal_panel *panel)
-{
-    return panel->factor->ops->apply_flops(panel);
-}
-
 /* ---- Bytes and flops ---- */
 
 /* Slots of n samples; padding within blocks is little. */
@@ -271,9 +264,12 @@ double fmal_factor_bytes(const fmal_factor *f)
     return f->ops->bytes(f);
 }
 
-double fmal_factor_gram_bytes(const fmal_factor *f)
+double fmal_factor_gram_bytes(const fmal_factor *f, bool spread)
 {
-    return f->ops->gram_bytes(f);
+    fmal_idx blocks = f->class_blocks, order = f->order;
+    fmal_idx most = blocks * blocks > order ? blocks * blocks : order;
+
+    return f->ops->gram_bytes(f) + (spread ? fmal_slab_bytes(order, most) : 0);
 }
 
 double fmal_panel_bytes(const fmal_factor *f, fmal_idx n, int max_cols)

@@ -20,7 +20,6 @@ typedef struct fmal_factor_ops {
                              double *const *g, double *flops); /* n: 1 or 2 */
     void (*load)(fmal_panel *panel, const double *w, int cols);
     void (*apply)(fmal_panel *panel, fmal_idx block, double *out);
-    double (*apply_flops)(const fmal_panel *panel);
     double (*bytes)(const fmal_factor *self);
     double (*gram_bytes)(const fmal_factor *self);
     double (*panel_bytes)(const fmal_factor *self, double slots, int max_cols);
@@ -68,15 +67,6 @@ struct fmal_panel {
     int cols;              /* of the loaded W */
     void *own;
 };
-
-/*
- * A slab of sums over samples, complete on the ranks that own elements of `out` that
- * are made of them: on a grid of one rank there. On a larger grid a sum goes to two to
- * six places of the matrix, mostly of different ranks, and one reduction to all is no
- * dearer than one to each of those. Collective over ctx.
- */
-void fmal_gram_sum(const fmal_factor *f, const fmal_dmat *out, int64_t *sum,
-                   fmal_idx n);
 
 /* The most slots that a block takes: whole groups, whatever the size of a block. */
 fmal_idx fmal_block_slots(const fmal_factor *f);

@@ -278,13 +278,6 @@ static void kron_apply(fmal_panel *panel, fmal_idx b, double *out)
     }
 }
 
-static double kron_apply_flops(const fmal_panel *panel)
-{
-    const kron *own = panel->factor->own;
-
-    return 2.0 * (double) panel->groups * FMAL_LANES * own->d * own->used * panel->cols;
-}
-
 static double kron_bytes(const fmal_factor *f)
 {
     const kron *own = f->own;
@@ -304,7 +297,6 @@ static const fmal_factor_ops kron_ops = {
     .quadratic = fmal_kron_quadratic,
     .load = kron_load,
     .apply = kron_apply,
-    .apply_flops = kron_apply_flops,
     .bytes = kron_bytes,
     .gram_bytes = fmal_kron_gram_bytes,
     .panel_bytes = kron_panel_bytes,

@@ -21,25 +21,27 @@
  */
 #include "kron_impl.h"
 #include "fmal/mem.h"
+#include "slab.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { PANEL = FMAL_KRON_PAIRS, SLAB_BYTES = 64 << 20 };
+/* Sums of so many feature pairs lie together: what ranks get whole (slab.h). */
+enum { PANEL = FMAL_KRON_PAIRS, SLAB_BYTES = 64 << 20, GRANULE = 8 };
 
 typedef struct {
     const fmal_factor *f;
     const kron *own;
     const uint8_t *take;
     double scale;             /* of the sum */
-    fmal_dmat *out;           /* the whole matrix, or */
+    fmal_slab to;             /* the whole matrix, or */
     const fmal_part *classes; /* the diagonal blocks of these classes: */
     double *blocks;           /* [classes->count, stride] */
     size_t stride;
     int pairs;        /* of classes */
     int *k, *l;       /* [pairs]: those classes, k >= l */
     double *down;     /* [c, d]: 2^-e of sqrt(t) */
-    int bits;         /* of the integer scale */
+    double unit;      /* of the integers */
     double *bound;    /* [c, d]: one block's sum of p_k (1 - p_k) h_a^2 */
     double *ht;       /* [d, m]: features of the block's taken samples */
     fmal_idx *taken;  /* [m]: local indices of those samples */
@@ -50,7 +52,9 @@ typedef struct {
     bool by_syrk;     /* one pair of classes, weights not negative, all in one slab */
     double *square;   /* [d, d], if so */
     fmal_idx slab;    /* feature pairs that are summed in one go over the samples */
-    int64_t *sum;     /* [pairs, slab] */
+    fmal_idx granule; /* feature pairs whose sums lie together */
+    int64_t *sum;     /* [slab / granule, pairs, granule] */
+    int64_t *room;    /* for sums of diagonal blocks */
     int *a, *b;       /* [slab]: the pairs of features, a <= b */
 } gram_job;
 
@@ -68,14 +72,17 @@ static void job_clear(gram_job *job)
     fmal_free(&job->partial);
     fmal_free(&job->square);
     fmal_free(&job->sum);
+    fmal_free(&job->room);
     fmal_free(&job->a);
     fmal_free(&job->b);
+    fmal_slab_clear(&job->to);
 }
 
-/* All pairs of d features, or whole panels of them that keep the sums within bounds. */
+/* All pairs of d features, in whole granules, or whole panels of them that keep the
+   sums within bounds. */
 static fmal_idx slab_width(fmal_idx pairs, fmal_idx d)
 {
-    fmal_idx all = d * (d + 1) / 2;
+    fmal_idx all = (d * (d + 1) / 2 + GRANULE - 1) / GRANULE * GRANULE;
     fmal_idx room = SLAB_BYTES / 8 / pairs / PANEL * PANEL;
 
     if (room < PANEL)
@@ -121,12 +128,16 @@ static fmal_status job_init(gram_job *job)
     FMAL_TRY(FMAL_ALLOC(&job->diagonal, c));
     FMAL_TRY(FMAL_ALLOC(&job->products, PANEL * m));
     job->slab = slab_width(pairs, d);
-    job->by_syrk = pairs == 1 && job->slab == d * (d + 1) / 2;
+    job->by_syrk = pairs == 1 && job->slab >= d * (d + 1) / 2;
+    job->granule = job->classes ? job->slab : GRANULE;
     FMAL_TRY(FMAL_ALLOC(&job->square, job->by_syrk ? d * d : 0));
     FMAL_TRY(FMAL_ALLOC(&job->partial, job->by_syrk ? d : pairs * PANEL));
     FMAL_TRY(FMAL_ALLOC(&job->a, job->slab));
     FMAL_TRY(FMAL_ALLOC(&job->b, job->slab));
-    return FMAL_ALLOC(&job->sum, pairs * job->slab);
+    FMAL_TRY(FMAL_ALLOC(&job->sum, pairs * job->slab));
+    if (job->classes)
+        return FMAL_ALLOC(&job->room, FMAL_SUM_ROOM);
+    return fmal_slab_init(&job->to, &f->ctx, job->slab, c * c);
 }
 
 double fmal_kron_gram_bytes(const fmal_factor *f)
@@ -135,7 +146,7 @@ double fmal_kron_gram_bytes(const fmal_factor *f)
     double c = own->blocks, d = own->d, m = f->part.block;
     double pairs = fmal_kron_weight_count(own);
     fmal_idx slab = slab_width((fmal_idx) pairs, own->d);
-    bool by_syrk = pairs == 1 && slab == (fmal_idx) own->d * (own->d + 1) / 2;
+    bool by_syrk = pairs == 1 && slab >= (fmal_idx) own->d * (own->d + 1) / 2;
 
     return 8 * (2 * c * d + d * m + m + pairs * m + c + PANEL * m +
                 (by_syrk ? d * d + d : pairs * PANEL) + ((double) slab * (pairs + 1)));
@@ -218,7 +229,7 @@ static void find_scales(gram_job *job)
     fmal_max_f64(&job->f->ctx, job->down, entries);
     for (fmal_idx e = 0; e < entries; e++)
         job->down[e] = fmal_exact_down(job->down[e]);
-    job->bits = fmal_exact_bits(part->blocks);
+    job->unit = ldexp(1, fmal_exact_bits(part->blocks));
 }
 
 void fmal_kron_products(const double *ht, int m, int width, int *a, int *b,
@@ -237,22 +248,32 @@ void fmal_kron_products(const double *ht, int m, int width, int *a, int *b,
     }
 }
 
+/* Where the sum of a pair of classes and feature pair t of the slab is. */
+static fmal_idx place(const gram_job *job, int pair, fmal_idx t)
+{
+    return (t / job->granule * job->pairs + pair) * job->granule + t % job->granule;
+}
+
 /* sum += partial in fixed point, for feature pairs [first, first + width) of the slab.
    Scaling by powers of two is exact. */
 static void add_partial(gram_job *job, fmal_idx first, int width)
 {
-    int d = job->own->d;
-    double unit = ldexp(1, job->bits);
+    int d = job->own->d, granule = (int) job->granule;
     const double *partial = job->partial;
-    int64_t *sum = job->sum + first;
     const int *a = job->a + first, *b = job->b + first;
 
-    for (int pair = 0; pair < job->pairs; pair++, partial += width, sum += job->slab) {
+    for (int pair = 0; pair < job->pairs; pair++, partial += width) {
         const double *down_k = job->down + (size_t) job->k[pair] * (size_t) d;
         const double *down_l = job->down + (size_t) job->l[pair] * (size_t) d;
 
-        for (int t = 0; t < width; t++)
-            sum[t] += llrint(partial[t] * down_k[a[t]] * down_l[b[t]] * unit);
+        for (int t = 0, end; t < width; t = end) {
+            int64_t *sum = job->sum + place(job, pair, first + t) - t;
+
+            end = t + granule - (int) ((first + t) % granule);
+            end = end < width ? end : width;
+            for (; t < end; t++)
+                sum[t] += llrint(partial[t] * down_k[a[t]] * down_l[b[t]] * job->unit);
+        }
     }
 }
 
@@ -299,70 +320,75 @@ static void add_block(gram_job *job, fmal_idx b, fmal_idx count, double *flops)
         *flops += 2.0 * job->pairs * (double) count * m;
 }
 
-/* x to rows of class k and columns of class l, both ways round in features and matrix.
- */
-static void put(fmal_dmat *out, int k, int l, int a, int b, double x)
+/* The sum of a pair of classes and feature pair t, as a number. */
+static double number_of(const gram_job *job, int64_t sum, int pair, fmal_idx t)
 {
-    fmal_dmat_add_at(out, k + a, l + b, x);
-    if (a != b)
-        fmal_dmat_add_at(out, k + b, l + a, x);
+    size_t d = (size_t) job->own->d, k = (size_t) job->k[pair],
+           l = (size_t) job->l[pair];
+
+    return job->scale *
+           ((double) sum / job->unit / job->down[k * d + (size_t) job->a[t]] /
+            job->down[l * d + (size_t) job->b[t]]);
 }
 
-/* A sum of class k and features a, b to its block, if that is this rank's. */
-static void put_own(const gram_job *job, int k, int a, int b, double x)
-{
-    fmal_idx at = k - job->classes->first;
-    int d = job->own->d;
+/* ---- The whole matrix ---- */
 
-    if (at < 0 || at >= job->classes->count)
-        return;
-    double *block = job->blocks + (size_t) at * job->stride;
-    block[a * d + b] += x;
-    if (a != b)
-        block[b * d + a] += x;
+/* Features a and b of all pairs of classes, both ways round. */
+static void patch_of(const void *arg, fmal_idx t, fmal_patch *patch)
+{
+    const gram_job *job = arg;
+    int a = job->a[t], b = job->b[t], c = job->own->blocks, d = job->own->d;
+
+    *patch = (fmal_patch){ .row = a,
+                           .row_step = d,
+                           .rows = c,
+                           .col = b,
+                           .col_step = d,
+                           .cols = c,
+                           .mirrored = a == b ? 0 : c };
 }
 
-/* A sum of class pair (k, l) and features a, b to its places. */
-static void put_pair(const gram_job *job, int k, int l, int a, int b, double x)
+/* The sums of features a and b to x [c, c], the same both ways round in classes. */
+static void values_of(const void *arg, fmal_idx t, double *x)
 {
-    fmal_dmat *out = job->out;
-    int d = job->own->d;
+    const gram_job *job = arg;
+    int c = job->own->blocks;
+    bool full = job->own->likelihood == FMAL_LIKELIHOOD_FULL;
+    const int64_t *sum = job->sum + place(job, 0, t);
 
-    if (job->classes) {
-        put_own(job, k, a, b, x);
-        return;
-    }
-    if (job->own->likelihood == FMAL_LIKELIHOOD_FULL) {
-        put(out, k * d, l * d, a, b, -x);
-        put(out, l * d, k * d, a, b, -x);
-        put(out, k * d, k * d, a, b, x);
-        put(out, l * d, l * d, a, b, x);
-        return;
-    }
-    put(out, k * d, l * d, a, b, x);
-    if (k != l)
-        put(out, l * d, k * d, a, b, x);
-}
-
-/* The slab's finished sums to their places. */
-static void put_slab(const gram_job *job, fmal_idx count)
-{
-    const int64_t *sum = job->sum;
-    double unit = ldexp(1, -job->bits);
-    int d = job->own->d;
-
-    if (job->out && !job->out->grid->inside)
-        return;
-    for (int pair = 0; pair < job->pairs; pair++, sum += job->slab) {
+    for (int k = 0; k < c; k++)
+        x[k * c + k] = 0;
+    for (int pair = 0; pair < job->pairs; pair++, sum += GRANULE) {
         int k = job->k[pair], l = job->l[pair];
+        double y = number_of(job, *sum, pair, t);
+
+        x[k * c + l] = x[l * c + k] = full ? -y : y;
+        if (full) {
+            x[k * c + k] += y;
+            x[l * c + l] += y;
+        }
+    }
+}
+
+/* ---- Diagonal blocks ---- */
+
+/* The slab's finished sums to the blocks of this rank's classes. */
+static void put_blocks(const gram_job *job, fmal_idx count)
+{
+    int d = job->own->d;
+
+    for (fmal_idx k = 0; k < job->classes->count; k++) {
+        double *block = job->blocks + (size_t) k * job->stride;
+        int pair = (int) (job->classes->first + k);
+        const int64_t *sum = job->sum + place(job, pair, 0);
 
         for (fmal_idx t = 0; t < count; t++) {
             int a = job->a[t], b = job->b[t];
-            double x = job->scale * ((double) sum[t] * unit /
-                                     job->down[(size_t) k * (size_t) d + (size_t) a] /
-                                     job->down[(size_t) l * (size_t) d + (size_t) b]);
+            double x = number_of(job, sum[t], pair, t);
 
-            put_pair(job, k, l, a, b, x);
+            block[a * d + b] += x;
+            if (a != b)
+                block[b * d + a] += x;
         }
     }
 }
@@ -389,11 +415,12 @@ static fmal_status run(gram_job *job, double *flops)
         memset(job->sum, 0, sizeof(int64_t) * (size_t) (job->pairs * job->slab));
         for (fmal_idx block = 0; block < f->part.block_count; block++)
             add_block(job, block, count, flops);
-        if (job->out)
-            fmal_gram_sum(f, job->out, job->sum, job->pairs * job->slab);
-        else /* blocks go to the ranks that own their classes */
-            fmal_sum_i64(&f->ctx, job->sum, job->pairs * job->slab);
-        put_slab(job, count);
+        if (!job->classes) {
+            fmal_slab_finish(&job->to, job->sum, count, GRANULE, job->pairs);
+            continue;
+        }
+        fmal_sum_i64_parts(&f->ctx, job->classes, job->slab, job->sum, job->room);
+        put_blocks(job, count);
     }
     job_clear(job);
     return f->streams ? fmal_agree(&f->ctx, st == FMAL_OK ? fmal_factor_status(f) : st)
@@ -403,8 +430,10 @@ static fmal_status run(gram_job *job, double *flops)
 fmal_status fmal_kron_gram(const fmal_factor *f, const uint8_t *take, double weight,
                            fmal_dmat *out, double *flops)
 {
-    gram_job job = { .f = f, .take = take, .scale = weight, .out = out };
+    gram_job job = { .f = f, .take = take, .scale = weight };
 
+    job.to =
+        (fmal_slab){ .out = out, .job = &job, .patch = patch_of, .values = values_of };
     return run(&job, flops);
 }
 

@@ -269,14 +269,6 @@ static void mixed_apply(fmal_panel *panel, fmal_idx b, double *out)
     }
 }
 
-static double mixed_apply_flops(const fmal_panel *panel)
-{
-    const mixed *own = panel->factor->own;
-
-    return 2.0 * (double) panel->groups * FMAL_LANES * (own->d + own->extra) *
-           panel->factor->rank * panel->cols;
-}
-
 /* ---- What it takes ---- */
 
 static double mixed_bytes(const fmal_factor *f)
@@ -359,7 +351,6 @@ static const fmal_factor_ops mixed_ops = {
     .quadratic = fmal_mixed_quadratic,
     .load = mixed_load,
     .apply = mixed_apply,
-    .apply_flops = mixed_apply_flops,
     .bytes = mixed_bytes,
     .gram_bytes = mixed_gram_bytes,
     .panel_bytes = mixed_panel_bytes,

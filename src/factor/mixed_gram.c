@@ -19,6 +19,7 @@
  */
 #include "mixed_impl.h"
 #include "fmal/mem.h"
+#include "slab.h"
 
 #include <math.h>
 #include <string.h>
@@ -37,9 +38,13 @@ typedef struct {
     double *h;        /* [m, d]: features of the block's taken samples */
     double *rows;     /* [c, m, extra]: sqrt(w) Y */
     double *product;  /* [c, m, extra]: U */
-    int cols;         /* columns at a time */
-    double *partial;  /* [cols, D] */
-    int64_t *sum;     /* [cols, D] */
+    int most;         /* columns at a time */
+    double *partial;  /* [most, D] */
+    int64_t *sum;     /* [most, D] */
+    double scale;     /* of the sum */
+    double unit;      /* of the integers */
+    int first, cols;  /* columns of the tail at hand, rows up to them */
+    fmal_slab to;
 } gram_job;
 
 static void job_clear(gram_job *job)
@@ -50,6 +55,7 @@ static void job_clear(gram_job *job)
     for (int i = 0; i < FMAL_COUNT(held); i++)
         fmal_free(held[i]);
     fmal_free(&job->sum);
+    fmal_slab_clear(&job->to);
 }
 
 static int columns_at_a_time(const fmal_factor *f, int extra)
@@ -60,13 +66,13 @@ static int columns_at_a_time(const fmal_factor *f, int extra)
     return (int) (room < extra ? room : extra);
 }
 
-static fmal_status job_init(gram_job *job, const fmal_factor *f, const uint8_t *take)
+static fmal_status job_init(gram_job *job)
 {
-    const mixed *own = f->own;
+    const fmal_factor *f = job->f;
+    const mixed *own = job->own;
     fmal_idx m = f->part.block, c = own->c, extra = own->extra;
 
-    *job = (gram_job){ .f = f, .own = own, .take = take };
-    job->cols = columns_at_a_time(f, own->extra);
+    job->most = columns_at_a_time(f, own->extra);
     FMAL_TRY(FMAL_ALLOC(&job->bound, f->order));
     FMAL_TRY(FMAL_ALLOC(&job->down, f->order));
     FMAL_TRY(FMAL_ALLOC(&job->diagonal, c));
@@ -74,8 +80,9 @@ static fmal_status job_init(gram_job *job, const fmal_factor *f, const uint8_t *
     FMAL_TRY(FMAL_ALLOC(&job->h, m * own->d));
     FMAL_TRY(FMAL_ALLOC(&job->rows, c * m * extra));
     FMAL_TRY(FMAL_ALLOC(&job->product, c * m * extra));
-    FMAL_TRY(FMAL_ALLOC(&job->partial, job->cols * f->order));
-    return FMAL_ALLOC(&job->sum, job->cols * f->order);
+    FMAL_TRY(FMAL_ALLOC(&job->partial, job->most * f->order));
+    FMAL_TRY(FMAL_ALLOC(&job->sum, job->most * f->order));
+    return fmal_slab_init(&job->to, &f->ctx, job->most, f->order);
 }
 
 static int most_probable(const double *p, int c)
@@ -194,14 +201,15 @@ static void find_scales(gram_job *job)
     fmal_max_f64(&f->ctx, job->down, f->order);
     for (fmal_idx j = 0; j < f->order; j++)
         job->down[j] = fmal_exact_down(job->down[j]);
+    job->unit = ldexp(1, fmal_exact_bits(f->part.blocks));
 }
 
 /* Add block b's sums for columns [first, first + cols) of the tail, rows up to them. */
-static void add_block(gram_job *job, fmal_idx b, int first, int cols, double unit,
-                      double *flops)
+static void add_block(gram_job *job, fmal_idx b, double *flops)
 {
     const mixed *own = job->own;
     int d = own->d, c = own->c, extra = own->extra, m = gather(job, b);
+    int first = job->first, cols = job->cols;
     int head = c * d, last = first + cols, all = head + last;
 
     if (m == 0)
@@ -217,30 +225,35 @@ static void add_block(gram_job *job, fmal_idx b, int first, int cols, double uni
             size_t at = (size_t) j * (size_t) all + (size_t) i;
 
             job->sum[at] += llrint(job->partial[at] * job->down[head + first + j] *
-                                   job->down[i] * unit);
+                                   job->down[i] * job->unit);
         }
     if (flops)
         *flops += 2.0 * cols * c * m * (d + last);
 }
 
-/* Finished columns to their places in the matrix. */
-static void put_columns(const gram_job *job, int first, int cols, double unit,
-                        double weight, fmal_dmat *out)
+/* Column j of those at hand, down to the diagonal. */
+static void patch_of(const void *arg, fmal_idx j, fmal_patch *patch)
 {
-    int head = job->own->c * job->own->d, all = head + first + cols;
+    const gram_job *job = arg;
+    int column = job->own->c * job->own->d + job->first + (int) j;
 
-    for (int j = 0; j < cols && out->grid->inside; j++) {
-        int column = head + first + j;
+    *patch = (fmal_patch){ .row_step = 1,
+                           .rows = column + 1,
+                           .col = column,
+                           .col_step = 1,
+                           .cols = 1,
+                           .mirrored = column };
+}
 
-        for (int i = 0; i <= column; i++) {
-            double sum = (double) job->sum[(size_t) j * (size_t) all + (size_t) i];
-            double x = weight * (sum / unit / job->down[column] / job->down[i]);
+static void values_of(const void *arg, fmal_idx j, double *x)
+{
+    const gram_job *job = arg;
+    int column = job->own->c * job->own->d + job->first + (int) j;
+    const int64_t *sum = job->sum + j * (column - j + job->cols);
 
-            fmal_dmat_add_at(out, i, column, x);
-            if (i != column)
-                fmal_dmat_add_at(out, column, i, x);
-        }
-    }
+    for (int i = 0; i <= column; i++)
+        x[i] = job->scale *
+               ((double) sum[i] / job->unit / job->down[column] / job->down[i]);
 }
 
 /* What has to do with the tail. */
@@ -248,21 +261,22 @@ static fmal_status add_tail(const fmal_factor *f, const uint8_t *take, double we
                             fmal_dmat *out, double *flops)
 {
     const mixed *own = f->own;
-    double unit = ldexp(1, fmal_exact_bits(f->part.blocks));
-    gram_job job;
-    fmal_status st = fmal_agree(&f->ctx, job_init(&job, f, take));
+    gram_job job = { .f = f, .own = own, .take = take, .scale = weight };
 
+    job.to =
+        (fmal_slab){ .out = out, .job = &job, .patch = patch_of, .values = values_of };
+    fmal_status st = fmal_agree(&f->ctx, job_init(&job));
     if (st == FMAL_OK)
         find_scales(&job);
-    for (int first = 0; st == FMAL_OK && first < own->extra; first += job.cols) {
-        int cols = own->extra - first < job.cols ? own->extra - first : job.cols;
-        fmal_idx entries = (fmal_idx) cols * (own->c * own->d + first + cols);
+    for (; st == FMAL_OK && job.first < own->extra; job.first += job.most) {
+        int left = own->extra - job.first;
 
-        memset(job.sum, 0, sizeof(int64_t) * (size_t) entries);
+        job.cols = left < job.most ? left : job.most;
+        fmal_idx rows = own->c * own->d + job.first + job.cols;
+        memset(job.sum, 0, sizeof(int64_t) * (size_t) (job.cols * rows));
         for (fmal_idx b = 0; b < f->part.block_count; b++)
-            add_block(&job, b, first, cols, unit, flops);
-        fmal_sum_i64(&f->ctx, job.sum, entries);
-        put_columns(&job, first, cols, unit, weight, out);
+            add_block(&job, b, flops);
+        fmal_slab_finish(&job.to, job.sum, job.cols, 1, rows);
     }
     job_clear(&job);
     return st;

@@ -74,6 +74,11 @@ static hid_t open_scalar(fmal_h5 *h, const char *object, const char *name,
     return attr;
 }
 
+bool fmal_h5_has_attr(fmal_h5 *h, const char *object, const char *name)
+{
+    return H5Aexists_by_name(h->file, object, name, H5P_DEFAULT) > 0;
+}
+
 static fmal_status absent(fmal_h5 *h, const char *object, const char *name)
 {
     return FMAL_FAIL(FMAL_ERR_FORMAT,

@@ -217,7 +217,7 @@ static hid_t file_type(fmal_type type)
 static hid_t creation_list(const fmal_h5_spec *spec)
 {
     hid_t list = H5Pcreate(H5P_DATASET_CREATE);
-    hsize_t chunk[FMAL_MAX_DIMS];
+    hsize_t chunk[FMAL_MAX_DIMS] = { 0 };
 
     /* No times in the file: the same content is the same bytes. */
     H5Pset_obj_track_times(list, 0);

@@ -111,7 +111,7 @@ static hid_t access_chunks(const fmal_h5_rows *rows, size_t most)
 fmal_status fmal_h5_rows_open(fmal_h5 *h, const char *name, size_t chunk_bytes,
                               fmal_h5_rows *rows)
 {
-    fmal_h5_rows job;
+    fmal_h5_rows job = { 0 };
 
     FMAL_TRY(job_open(h, name, FMAL_F32, &job));
     fmal_status st = check_chunks(h, &job, name);
@@ -160,7 +160,7 @@ fmal_status fmal_h5_read_rows(fmal_h5 *h, const char *name, fmal_type type,
                               fmal_idx first, fmal_idx count, void *out)
 {
     enum { PIECE_BYTES = 256 << 20 };
-    fmal_h5_rows job;
+    fmal_h5_rows job = { 0 };
 
     FMAL_TRY(job_open(h, name, type, &job)); /* same verdict everywhere: metadata */
     fmal_status st = check_chunks(h, &job, name);
@@ -180,7 +180,7 @@ fmal_status fmal_h5_read_rows(fmal_h5 *h, const char *name, fmal_type type,
 fmal_status fmal_h5_write_rows(fmal_h5 *h, const char *name, fmal_type type,
                                fmal_idx first, fmal_idx count, const void *data)
 {
-    fmal_h5_rows job;
+    fmal_h5_rows job = { 0 };
     fmal_status st = FMAL_OK;
 
     FMAL_TRY(job_open(h, name, type, &job));

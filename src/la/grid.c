@@ -1,20 +1,39 @@
+/*
+ * Which grid is best is a question of how much is computed and how much is sent. What a
+ * refresh does with matrices of order n on R x C ranks takes about
+ *
+ *     5 n^3 / (R C) flops   and   5 n^2 (1 / R + 1 / C) numbers sent by a rank,
+ *
+ * since panels travel along rows and columns of the grid. So most ranks win when n is
+ * large, square grids when n is small or ranks are many: a prime number of them would
+ * otherwise stand in one row, in which every rank receives all of every panel.
+ */
 #include "fmal/la.h"
 #include "scalapack.h"
+
+/* Flops in the time that a number takes to be sent, and waited for. A guess, from 40
+   GFLOP/s and 1.5 GB/s of a rank; it decides between grids that are about as fast. */
+static const double FLOPS_A_NUMBER = 200;
+
+/* In shares of the flops of one rank alone. */
+static double cost_of(fmal_idx n, int rows, int cols)
+{
+    double r = rows, c = cols;
+
+    return 1 / (r * c) + FLOPS_A_NUMBER / (double) n * (1 / r + 1 / c);
+}
 
 void fmal_grid_choose(fmal_idx n, int ranks, int *rows, int *cols)
 {
     *rows = *cols = 1;
     if (n <= FMAL_ONE_RANK_ORDER)
         return;
-    for (int r = 1; r * r <= ranks; r++) {
-        int c = ranks / r;
-
-        /* More ranks first; of equal numbers the squarer grid, which comes later. */
-        if (r * c >= *rows * *cols) {
+    *cols = ranks;
+    for (int r = 2; r * r <= ranks; r++)
+        if (cost_of(n, r, ranks / r) < cost_of(n, *rows, *cols)) {
             *rows = r;
-            *cols = c;
+            *cols = ranks / r;
         }
-    }
 }
 
 void fmal_grid_init(fmal_grid *grid, const fmal_ctx *ctx, int rows, int cols)

@@ -27,7 +27,12 @@ fmal_status fmal_select_state_copy(const fmal_select_state *from,
                                    fmal_select_state *out);
 void fmal_select_state_clear(fmal_select_state *s);
 
-/* Copy the network's parameters into the state. */
-fmal_status fmal_state_keep_params(fmal_run_state *state, fmal_net *net);
+/* Copy the network's parameters and statistics into the state; and back, where sizes
+   are known to fit. */
+fmal_status fmal_state_keep_net(fmal_run_state *state, fmal_net *net);
+void fmal_state_use_net(const fmal_run_state *state, fmal_net *net);
+
+/* Copy into the state what a training under way needs beside them. */
+fmal_status fmal_state_keep_trainer(fmal_run_state *state, fmal_trainer *trainer);
 
 #endif

@@ -197,7 +197,7 @@ static fmal_status pick_round(fmal_run *run)
     if (st != FMAL_OK)
         return st;
     s->stage = FMAL_STAGE_TRAIN;
-    s->epochs = s->steps = 0;
+    s->trained = (fmal_train_count){ 0 };
     fmal_point("picked");
     return save(run);
 }
@@ -228,11 +228,10 @@ static void set_weights(fmal_run *run)
     const fmal_run_options *o = options_of(run);
     const fmal_run_state *s = &run->state;
 
-    if (s->epochs == 0 && (s->round == 0 || !o->warm))
+    if (s->trained.epochs == 0 && (s->round == 0 || !o->warm))
         first_weights(run);
     else
-        memcpy(fmal_net_params(run->net), s->params,
-               sizeof(float) * (size_t) s->n_params);
+        fmal_state_use_net(s, run->net);
 }
 
 static fmal_status make_trainer(fmal_run *run, fmal_trainer **trainer)
@@ -246,11 +245,11 @@ static fmal_status make_trainer(fmal_run *run, fmal_trainer **trainer)
     FMAL_TRY(fmal_trainer_create(run->setup.ctx, run->net, run->setup.set, &options,
                                  s->picks, s->n_picks, trainer));
     float *optimizer = fmal_trainer_state(*trainer, &count);
-    if (s->epochs > 0) {
+    if (s->trained.epochs > 0) {
         if (count != s->n_optimizer)
             return FMAL_FAIL(FMAL_ERR_FORMAT, "the saved optimizer is not this one");
         memcpy(optimizer, s->optimizer, sizeof(float) * (size_t) count);
-        fmal_trainer_resume(*trainer, s->epochs, s->steps);
+        fmal_trainer_resume(*trainer, &s->trained);
     }
     return FMAL_OK;
 }
@@ -258,19 +257,11 @@ static fmal_status make_trainer(fmal_run *run, fmal_trainer **trainer)
 /* Between epochs: weights and optimizer into the state, and the state to disk. */
 static fmal_status save_training(fmal_run *run, fmal_trainer *trainer)
 {
-    fmal_run_state *s = &run->state;
-    fmal_idx count = 0;
-    const float *optimizer = fmal_trainer_state(trainer, &count);
-    fmal_status st = fmal_state_keep_params(s, run->net);
+    fmal_status st = fmal_state_keep_net(&run->state, run->net);
 
-    if (st == FMAL_OK && s->n_optimizer != count) {
-        fmal_free(&s->optimizer);
-        st = FMAL_ALLOC(&s->optimizer, count);
-    }
+    if (st == FMAL_OK)
+        st = fmal_state_keep_trainer(&run->state, trainer);
     FMAL_TRY(fmal_agree(run->setup.ctx, st));
-    memcpy(s->optimizer, optimizer, sizeof(float) * (size_t) count);
-    s->n_optimizer = count;
-    fmal_trainer_counters(trainer, &s->epochs, &s->steps);
     return save(run);
 }
 
@@ -290,6 +281,16 @@ static int look_up(fmal_run *run, double last_save)
     return bits;
 }
 
+static void describe(const fmal_epoch *epoch, char *text, size_t size)
+{
+    int n =
+        snprintf(text, size, "loss %.4f, accuracy %.4f", epoch->loss, epoch->accuracy);
+
+    if (epoch->best > 0 && n > 0 && (size_t) n < size)
+        snprintf(text + n, size - (size_t) n, ", held out %.4f, %.4f, best %d",
+                 epoch->validation_loss, epoch->validation_accuracy, epoch->best);
+}
+
 static fmal_status train_epochs(fmal_run *run, fmal_trainer *trainer, fmal_epoch *epoch)
 {
     const fmal_run_options *o = options_of(run);
@@ -297,19 +298,18 @@ static fmal_status train_epochs(fmal_run *run, fmal_trainer *trainer, fmal_epoch
     double flops = 3 * (double) run->state.n_picks * fmal_net_flops(run->net) /
                    run->setup.ctx->size;
     fmal_progress progress;
-    char note[64];
+    char note[96];
     fmal_status st = FMAL_OK;
 
     fmal_progress_begin(&progress, "train", "epochs", o->train.max_epochs,
-                        run->state.epochs);
+                        run->state.trained.epochs);
     while (st == FMAL_OK && !epoch->finished) {
         fmal_phase_begin(run->setup.phases, FMAL_PHASE_TRAIN);
         st = fmal_trainer_epoch(trainer, epoch);
         fmal_phase_end(run->setup.phases, flops, 0);
         if (st != FMAL_OK)
             break;
-        snprintf(note, sizeof note, "loss %.4f, accuracy %.4f", epoch->loss,
-                 epoch->accuracy);
+        describe(epoch, note, sizeof note);
         fmal_progress_at(&progress, epoch->epoch, note);
         int bits = look_up(run, last_save);
         /* After the last epoch the round ends at once, and is saved then. */
@@ -364,14 +364,14 @@ static fmal_status train_round(fmal_run *run)
     if (st == FMAL_OK)
         st = record_round(run, &epoch, began);
     if (st == FMAL_OK)
-        st = fmal_agree(run->setup.ctx, fmal_state_keep_params(s, run->net));
+        st = fmal_agree(run->setup.ctx, fmal_state_keep_net(s, run->net));
     if (st == FMAL_OK && hooks->round)
         st = hooks->round(hooks->arg, s, s->round);
     if (st != FMAL_OK)
         return st;
     fmal_free(&s->optimizer);
     s->n_optimizer = 0;
-    s->epochs = s->steps = 0;
+    s->trained = (fmal_train_count){ 0 };
     if (s->round == options_of(run)->rounds) {
         s->stage = FMAL_STAGE_DONE;
     } else {
@@ -400,12 +400,13 @@ fmal_status fmal_run_rounds(fmal_run *run)
 
 /* ---- Life ---- */
 
-static fmal_status check_sizes(const fmal_run_setup *setup)
+static fmal_status check_setup(const fmal_run_setup *setup)
 {
     const fmal_run_options *o = setup->options;
     const fmal_split *train = &setup->set->train;
     fmal_idx known = 0, wanted = o->initial + o->rounds * o->select.batch;
 
+    FMAL_TRY(fmal_train_check(&o->train, setup->set, o->initial));
     for (fmal_idx i = 0; i < train->part.count; i++)
         known += train->labels[i] >= 0;
     known = fmal_sum_one(setup->ctx, known);
@@ -439,7 +440,7 @@ static fmal_status create(const fmal_run_setup *setup, fmal_run **out)
     if (st == FMAL_OK)
         st = make_net(setup, &run->net);
     if ((st = fmal_agree(setup->ctx, st)) == FMAL_OK)
-        st = check_sizes(setup);
+        st = check_setup(setup);
     if (st != FMAL_OK)
         fmal_run_end(&run);
     else
@@ -473,7 +474,8 @@ static fmal_status check_state(fmal_run *run)
 {
     const fmal_run_state *s = &run->state;
     const fmal_part *part = &run->setup.set->train.part;
-    bool fits = s->n_params == 0 || s->n_params == fmal_net_size(run->net);
+    bool fits = s->n_params == 0 || (s->n_params == fmal_net_size(run->net) &&
+                                     s->n_stats == fmal_net_stats_size(run->net));
 
     for (int64_t i = 0; fits && i < s->n_picks; i++) {
         fmal_idx il = s->picks[i] - part->first;
@@ -508,8 +510,7 @@ fmal_status fmal_run_resume(const fmal_run_setup *setup, const fmal_run_state *s
     run->has_resume = run->state.has_selection;
     run->state.has_selection = false;
     if (run->state.n_params > 0)
-        memcpy(fmal_net_params(run->net), run->state.params,
-               sizeof(float) * (size_t) run->state.n_params);
+        fmal_state_use_net(&run->state, run->net);
     set_roles(run);
     *out = run;
     return FMAL_OK;
@@ -547,16 +548,18 @@ fmal_status fmal_run_plan_make(const fmal_run_setup *setup, fmal_run_plan *plan)
     fmal_net *net = NULL;
     double share = (double) (p.n + p.test) / setup->ctx->size + 2 * FMAL_BLOCK;
 
-    FMAL_TRY(check_sizes(setup));
+    FMAL_TRY(check_setup(setup));
     FMAL_TRY(fmal_agree(setup->ctx, make_net(setup, &net)));
     p.d = fmal_net_features(net);
     p.c = fmal_net_classes(net);
     p.params = fmal_net_size(net);
     p.labelled_at_end = o->initial + o->rounds * o->select.batch;
     p.bytes_data = share * ((double) set->row_bytes + 4);
-    /* weights, two moments, gradients of micro-batches, fixed-point sums, the state */
-    p.bytes_network =
-        (double) p.params * (4 + 8 + 4 + 8 + 4 + 12) + fmal_net_bytes(net);
+    /* the network, the trainer, the state for checkpoints: weights and three of their
+       size */
+    double learnt = (double) (p.params + fmal_net_stats_size(net));
+    p.bytes_network = learnt * (4 + 4 + 12) + fmal_net_bytes(net) +
+                      fmal_train_bytes(&o->train, net, setup->ctx->size);
     p.has_selection = o->strategy->searches;
     fmal_net_destroy(&net);
     p.bytes = p.bytes_data + p.bytes_network;

@@ -56,6 +56,7 @@ void fmal_run_state_clear(fmal_run_state *state)
     fmal_free(&state->pick_labels);
     fmal_free(&state->pick_scores);
     fmal_free(&state->params);
+    fmal_free(&state->stats);
     fmal_free(&state->optimizer);
     if (state->has_selection)
         fmal_select_state_clear(&state->selection);
@@ -98,6 +99,15 @@ static int64_t rounds_kept(const fmal_run_state *s)
     return s->stage == FMAL_STAGE_TRAIN ? s->rounds_done + 1 : s->rounds_done;
 }
 
+/* Whether a training can have come so far; the first epoch is the best of one. */
+static bool is_possible(const fmal_run_options *o, const fmal_train_count *t)
+{
+    bool judged = o->train.validation > 0 && t->epochs > 0;
+
+    return t->epochs >= 0 && t->steps >= 0 && t->best_epoch >= judged &&
+           t->best_epoch <= (judged ? t->epochs : 0) && isfinite(t->best_loss);
+}
+
 /* Whether the counts of a state are what a run with these options passes through. */
 static bool is_consistent(const fmal_run_options *o, const fmal_run_state *s)
 {
@@ -113,14 +123,14 @@ static bool is_consistent(const fmal_run_options *o, const fmal_run_state *s)
     for (int64_t r = 0; r <= rounds_picked(s); r++)
         if (s->first_pick[r] != (r == 0 ? 0 : o->initial + (r - 1) * o->select.batch))
             return false;
-    if (s->epochs < 0 || s->steps < 0 || (!training && s->epochs > 0))
+    if (!is_possible(o, &s->trained) || (!training && s->trained.epochs > 0))
         return false;
     if (s->has_selection &&
         (s->stage != FMAL_STAGE_PICK || s->selection.n_removed < 0 ||
          s->selection.n_removed > s->selection.n_added))
         return false;
     /* Only a run that has not trained yet has no weights. */
-    return s->n_params > 0 || (training && s->round == 0 && s->epochs == 0);
+    return s->n_params > 0 || (training && s->round == 0 && s->trained.epochs == 0);
 }
 
 static fmal_status copy_arrays(const fmal_run_state *from, fmal_run_state *s)
@@ -137,6 +147,7 @@ static fmal_status copy_arrays(const fmal_run_state *from, fmal_run_state *s)
     memcpy(s->pick_labels, from->pick_labels, picks * sizeof *s->pick_labels);
     memcpy(s->pick_scores, from->pick_scores, picks * sizeof *s->pick_scores);
     FMAL_TRY(COPY(s->params, from->params, from->n_params));
+    FMAL_TRY(COPY(s->stats, from->stats, from->n_stats));
     FMAL_TRY(COPY(s->optimizer, from->optimizer, from->n_optimizer));
     if (from->has_selection)
         FMAL_TRY(fmal_select_state_copy(&from->selection, &s->selection));
@@ -162,26 +173,53 @@ fmal_status fmal_state_copy(const fmal_run_options *options, int classes,
     s.rounds_done = from->rounds_done;
     s.n_picks = from->n_picks;
     s.n_params = from->n_params;
+    s.n_stats = from->n_stats;
     s.n_optimizer = from->n_optimizer;
-    s.epochs = from->epochs;
-    s.steps = from->steps;
+    s.trained = from->trained;
     s.events_bytes = from->events_bytes;
     s.seconds = from->seconds;
     *out = s;
     return FMAL_OK;
 }
 
-fmal_status fmal_state_keep_params(fmal_run_state *state, fmal_net *net)
+/* Copy numbers into an array of the state, which is made anew if it is of another
+   length. */
+static fmal_status keep(float **to, fmal_idx *count, const float *from, fmal_idx n)
 {
-    fmal_idx n = fmal_net_size(net);
-
-    if (state->n_params != n) {
-        fmal_free(&state->params);
-        FMAL_TRY(FMAL_ALLOC(&state->params, n));
+    if (!*to || *count != n) {
+        fmal_free(to);
+        FMAL_TRY(FMAL_ALLOC(to, n));
     }
-    memcpy(state->params, fmal_net_params(net), sizeof(float) * (size_t) n);
-    state->n_params = n;
+    if (n > 0)
+        memcpy(*to, from, sizeof(float) * (size_t) n);
+    *count = n;
     return FMAL_OK;
+}
+
+fmal_status fmal_state_keep_net(fmal_run_state *state, fmal_net *net)
+{
+    FMAL_TRY(keep(&state->params, &state->n_params, fmal_net_params(net),
+                  fmal_net_size(net)));
+    return keep(&state->stats, &state->n_stats, fmal_net_stats(net),
+                fmal_net_stats_size(net));
+}
+
+fmal_status fmal_state_keep_trainer(fmal_run_state *state, fmal_trainer *trainer)
+{
+    fmal_idx n = 0;
+    const float *numbers = fmal_trainer_state(trainer, &n);
+
+    state->trained = fmal_trainer_counters(trainer);
+    return keep(&state->optimizer, &state->n_optimizer, numbers, n);
+}
+
+void fmal_state_use_net(const fmal_run_state *state, fmal_net *net)
+{
+    memcpy(fmal_net_params(net), state->params,
+           sizeof(float) * (size_t) state->n_params);
+    if (state->n_stats > 0)
+        memcpy(fmal_net_stats(net), state->stats,
+               sizeof(float) * (size_t) state->n_stats);
 }
 
 double fmal_class_balance(const int64_t *counts, int c)

@@ -59,6 +59,52 @@ void fmal_sum_i64_to(const fmal_ctx *ctx, int64_t *x, fmal_idx n, int root)
     }
 }
 
+enum { TAG_GATHER = 1, TAG_PARTS };
+
+/* Where the numbers of one rank lie in x [blocks, block width], and how many. */
+static fmal_idx share_of(const fmal_part *part, fmal_idx width, int rank,
+                         fmal_idx *first)
+{
+    if (rank >= part->size)
+        return 0;
+    fmal_part share = fmal_part_of(part->n, part->block, rank, part->size);
+    *first = share.first_block * part->block * width;
+    return share.block_count * part->block * width;
+}
+
+/* Send n numbers to one rank, and add the m that come from another, in pieces. */
+static void send_and_add(const fmal_ctx *ctx, const int64_t *out, fmal_idx n, int to,
+                         int64_t *in, fmal_idx m, int from, int64_t *room)
+{
+    for (fmal_idx at = 0; at < n || at < m; at += FMAL_SUM_ROOM) {
+        fmal_idx n_out = n - at < FMAL_SUM_ROOM ? n - at : FMAL_SUM_ROOM;
+        fmal_idx n_in = m - at < FMAL_SUM_ROOM ? m - at : FMAL_SUM_ROOM;
+
+        FMAL_MPI(MPI_Sendrecv(n_out > 0 ? out + at : NULL, n_out > 0 ? (int) n_out : 0,
+                              MPI_INT64_T, n_out > 0 ? to : MPI_PROC_NULL, TAG_PARTS,
+                              room, n_in > 0 ? (int) n_in : 0, MPI_INT64_T,
+                              n_in > 0 ? from : MPI_PROC_NULL, TAG_PARTS, ctx->comm,
+                              MPI_STATUS_IGNORE));
+        for (fmal_idx i = 0; i < n_in; i++)
+            in[at + i] += room[i];
+    }
+}
+
+void fmal_sum_i64_parts(const fmal_ctx *ctx, const fmal_part *part, fmal_idx width,
+                        int64_t *x, int64_t *room)
+{
+    fmal_idx own = 0, theirs = 0;
+    fmal_idx m = share_of(part, width, ctx->rank, &own);
+
+    for (int step = 1; step < ctx->size; step++) {
+        int to = (ctx->rank + step) % ctx->size;
+        int from = (ctx->rank - step + ctx->size) % ctx->size;
+        fmal_idx n = share_of(part, width, to, &theirs);
+
+        send_and_add(ctx, x + theirs, n, to, x + own, m, from, room);
+    }
+}
+
 void fmal_sum_f64(const fmal_ctx *ctx, double *x, fmal_idx n)
 {
     reduce(ctx, x, n, MPI_DOUBLE, MPI_SUM);
@@ -74,8 +120,6 @@ int64_t fmal_sum_one(const fmal_ctx *ctx, int64_t x)
     fmal_sum_i64(ctx, &x, 1);
     return x;
 }
-
-enum { TAG_GATHER = 1 };
 
 fmal_status fmal_gather(const fmal_ctx *ctx, const void *mine, size_t bytes, void *all,
                         size_t *total)

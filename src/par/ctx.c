@@ -42,11 +42,12 @@ static void share_text(const fmal_ctx *ctx, int from)
         snprintf(text[0], sizeof text[0], "%s", fmal_error_place());
         snprintf(text[1], sizeof text[1], "%s", fmal_error_text());
     }
-    FMAL_MPI(MPI_Bcast(text, sizeof text, MPI_CHAR, from, ctx->comm));
+    FMAL_MPI(MPI_Bcast(text[0], sizeof text, MPI_CHAR, from, ctx->comm));
     fmal_error_set(text[0], text[1]);
 }
 
-fmal_status fmal_agree(const fmal_ctx *ctx, fmal_status st)
+/* Parentheses, since for the analyzer the name is a macro too. */
+fmal_status(fmal_agree)(const fmal_ctx *ctx, fmal_status st)
 {
     struct {
         int status, rank;

@@ -199,6 +199,33 @@ json_t *fmal_picks_json(const fmal_picks *p)
     return out;
 }
 
+static json_t *list_json(const fmal_idx *list, fmal_idx n)
+{
+    json_t *out = json_array();
+
+    for (fmal_idx i = 0; i < n; i++)
+        json_array_append_new(out, json_integer(list[i]));
+    return out;
+}
+
+/* A number that there may be none of. */
+static json_t *real_json(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+json_t *fmal_decisions_json(const fmal_batch *b)
+{
+    if (!b->has_objective)
+        return json_object();
+    return json_pack(
+        "{s:o, s:o, s:I, s:I, s:o, s:o, s:f}", "added", list_json(b->added, b->forward),
+        "removed", list_json(b->removed, b->backward), "refreshes",
+        (json_int_t) b->log.refreshes, "rescored", (json_int_t) b->log.rescored,
+        "scored_each_step", real_json(b->log.scored / (double) b->forward),
+        "smallest_margin", real_json(b->log.margin), "largest_error", b->log.error);
+}
+
 /* Distances from |x|^2 + |y|^2 - 2 x.y lose digits to cancellation, so the nearest is
    found with them in blocks, and its distance is then computed from differences. */
 static double distance(const float *x, const float *y, int d)

@@ -89,6 +89,24 @@ bool fmal_cut_load(fmal_selector *s, fmal_idx slot)
     return true;
 }
 
+const float *fmal_cut_features(const fmal_selector *s, fmal_idx slot)
+{
+    fmal_idx index_g = fmal_panel_index(s->cut->panel)[slot];
+
+    return index_g == FMAL_IDX_NONE
+               ? NULL
+               : fmal_factor_features(s->problem.factor,
+                                      index_g - s->problem.part->first);
+}
+
+fmal_status fmal_cut_status(const fmal_selector *s)
+{
+    const fmal_factor *f = s->problem.factor;
+
+    return fmal_factor_streams(f) ? fmal_agree(s->problem.ctx, fmal_factor_status(f))
+                                  : FMAL_OK;
+}
+
 void fmal_cut_fetch(fmal_selector *s, fmal_idx index_g)
 {
     fmal_factor_cut(s->problem.factor, s->options.fisher, index_g, s->cut->one);

@@ -30,7 +30,14 @@ fmal_status fmal_cut_gather(fmal_selector *s);
    false in padding. */
 bool fmal_cut_load(fmal_selector *s, fmal_idx slot);
 
-/* The same of any sample, on every rank. Collective. */
+/* Of factors that stream: features of the sample in a slot, good until the next call;
+   NULL in padding. */
+const float *fmal_cut_features(const fmal_selector *s, fmal_idx slot);
+
+/* Whether features were read while samples were scored. Collective; agreed. */
+fmal_status fmal_cut_status(const fmal_selector *s);
+
+/* fmal_cut_load of any sample, on every rank. Collective. */
 void fmal_cut_fetch(fmal_selector *s, fmal_idx index_g);
 
 /* Scores of samples that are out, to what fmal_argbest passes over. */

@@ -9,7 +9,7 @@
  *
  * and a step changes them by P_k = h^T W_k and Q_k = h^T Z_k: one product of the
  * features with 2 c columns for all samples, block of samples by block. Everything is
- * in double precision.
+ * in double precision. Features that stay in their file are read in every pass.
  */
 #include "cut_impl.h"
 #include "fmal/mem.h"
@@ -18,7 +18,7 @@
 
 struct fmal_block {
     fmal_block_inverse *inverse;
-    float *x;       /* by blocks of m slots: [d, m], features */
+    float *x;       /* by blocks of m slots: [d, m], features; NULL: in their file */
     double *w;      /* by blocks: [c, m], scaled weights */
     double *g, *b;  /* the same */
     double *xd;     /* [d, m], the block at hand */
@@ -108,7 +108,7 @@ static void fill(fmal_selector *s)
 
     for (fmal_idx b = 0; b < fmal_panel_blocks(cut->panel); b++) {
         size_t before, m = (size_t) block_slots(cut, b, &before);
-        float *x = own->x + before * (size_t) cut->d;
+        float *x = own->x ? own->x + before * (size_t) cut->d : NULL;
         double *w = own->w + before * (size_t) cut->blocks;
 
         for (size_t i = 0; i < m; i++) {
@@ -116,7 +116,7 @@ static void fill(fmal_selector *s)
                 continue;
             for (size_t k = 0; k < (size_t) cut->blocks; k++)
                 w[k * m + i] = cut->one[k];
-            for (size_t a = 0; a < (size_t) cut->d; a++)
+            for (size_t a = 0; x && a < (size_t) cut->d; a++)
                 x[a * m + i] = (float) cut->one[(size_t) cut->blocks + a];
         }
     }
@@ -138,9 +138,9 @@ static fmal_status block_gather(fmal_selector *s)
     FMAL_TRY(fmal_cut_gather(s));
     fmal_idx slots = fmal_panel_groups(s->cut->panel) * FMAL_LANES;
     fmal_idx c = s->cut->blocks;
-    fmal_status st = FMAL_ALLOC(&own->x, slots * s->cut->d);
-    if (st == FMAL_OK)
-        st = FMAL_ALLOC(&own->w, slots * c);
+    fmal_status st = FMAL_ALLOC(&own->w, slots * c);
+    if (st == FMAL_OK && !fmal_factor_streams(s->problem.factor))
+        st = FMAL_ALLOC(&own->x, slots * s->cut->d);
     if (st == FMAL_OK)
         st = FMAL_ALLOC(&own->g, slots * c);
     if (st == FMAL_OK)
@@ -150,14 +150,27 @@ static fmal_status block_gather(fmal_selector *s)
     return fmal_agree(s->problem.ctx, st);
 }
 
+/* to [d, m] = features of m slots, from their file; zeros in padding. */
+static void read_features(fmal_selector *s, size_t before, int m, double *to)
+{
+    for (int i = 0; i < m; i++) {
+        const float *h = fmal_cut_features(s, (fmal_idx) before + i);
+
+        for (int a = 0; a < s->cut->d; a++)
+            to[(size_t) a * (size_t) m + (size_t) i] = h ? h[a] : 0;
+    }
+}
+
 /* own->xd = features of a block of m slots. */
 static void widen(fmal_selector *s, size_t before, int m)
 {
-    size_t count = (size_t) s->cut->d * (size_t) m;
-    const float *x = s->block->x + before * (size_t) s->cut->d;
+    size_t d = (size_t) s->cut->d;
+    const float *x = s->block->x;
 
-    for (size_t i = 0; i < count; i++)
-        s->block->xd[i] = x[i];
+    if (!x)
+        read_features(s, before, m, s->block->xd);
+    for (size_t i = 0; x && i < d * (size_t) m; i++)
+        s->block->xd[i] = x[before * d + i];
 }
 
 /* G and B of one block of samples for classes [first, first + count). */
@@ -219,8 +232,10 @@ static fmal_status block_refresh(fmal_selector *s)
 
     fmal_phase_begin(s->phases, FMAL_PHASE_REFRESH);
     fmal_status st = rebuild(s, false, &flops);
-    if (st == FMAL_OK)
+    if (st == FMAL_OK) {
         refresh_samples(s, &flops);
+        st = fmal_cut_status(s);
+    }
     fmal_phase_end(s->phases, flops, 0);
     return st;
 }

@@ -7,6 +7,7 @@
  *
  * A step changes all of M, and so every score is computed from it anew: there is
  * nothing to update and nothing that loses digits. Every rank holds M and F whole.
+ * Features that stay in their file are read in every pass.
  */
 #include "cut_impl.h"
 #include "fmal/mem.h"
@@ -18,7 +19,8 @@ struct fmal_diag {
     double *f, *m;           /* [blocks, d] */
     double *inverse, *ratio; /* [blocks, padded]: 1 / M and F / M^2; 0 in padding */
     double *weight;          /* [groups, blocks, LANES], scaled */
-    double *x;               /* [groups, padded, LANES] */
+    double *x;               /* [groups, padded, LANES]; of one group if they are */
+    bool streams;            /* in their file */
 };
 
 /* ---- The diagonal of a set ---- */
@@ -70,15 +72,32 @@ static void fill(fmal_selector *s)
     for (fmal_idx slot = 0; slot < fmal_panel_groups(cut->panel) * FMAL_LANES; slot++) {
         fmal_idx group = slot / FMAL_LANES, lane = slot % FMAL_LANES;
         double *weight = own->weight + group * cut->blocks * FMAL_LANES + lane;
-        double *x = own->x + group * own->padded * FMAL_LANES + lane;
+        double *x =
+            own->x + (own->streams ? 0 : group) * own->padded * FMAL_LANES + lane;
 
         if (!fmal_cut_load(s, slot))
             continue;
         for (int k = 0; k < cut->blocks; k++)
             weight[k * FMAL_LANES] = cut->one[k];
-        for (int a = 0; a < cut->d; a++)
+        for (int a = 0; a < cut->d && !own->streams; a++)
             x[(fmal_idx) a * FMAL_LANES] = cut->one[cut->blocks + a];
     }
+}
+
+/* x of a group: squared features, zeros in padding. */
+static const double *group_x(fmal_selector *s, fmal_idx group)
+{
+    fmal_diag *own = s->diag;
+
+    if (!own->streams)
+        return own->x + group * own->padded * FMAL_LANES;
+    for (int lane = 0; lane < FMAL_LANES; lane++) {
+        const float *h = fmal_cut_features(s, group * FMAL_LANES + lane);
+
+        for (int a = 0; a < s->cut->d; a++)
+            own->x[a * FMAL_LANES + lane] = h ? (double) h[a] * (double) h[a] : 0;
+    }
+    return own->x;
 }
 
 static fmal_status diag_gather(fmal_selector *s)
@@ -91,7 +110,7 @@ static fmal_status diag_gather(fmal_selector *s)
     fmal_idx slots = fmal_panel_groups(s->cut->panel) * FMAL_LANES;
     fmal_status st = FMAL_ALLOC(&own->weight, slots * s->cut->blocks);
     if (st == FMAL_OK)
-        st = FMAL_ALLOC(&own->x, slots * own->padded);
+        st = FMAL_ALLOC(&own->x, (own->streams ? FMAL_LANES : slots) * own->padded);
     if (st == FMAL_OK)
         fill(s);
     return fmal_agree(s->problem.ctx, st);
@@ -112,9 +131,8 @@ static void score_samples(fmal_selector *s)
         }
     for (fmal_idx g = 0; g < fmal_panel_groups(cut->panel); g++)
         cut->tile->diag(cut->blocks, own->padded, fmal_cut_sign(s),
-                        own->weight + g * cut->blocks * FMAL_LANES,
-                        own->x + g * own->padded * FMAL_LANES, own->inverse, own->ratio,
-                        cut->score + g * FMAL_LANES);
+                        own->weight + g * cut->blocks * FMAL_LANES, group_x(s, g),
+                        own->inverse, own->ratio, cut->score + g * FMAL_LANES);
     fmal_cut_mark(s);
 }
 
@@ -122,8 +140,10 @@ static fmal_status diag_refresh(fmal_selector *s)
 {
     fmal_phase_begin(s->phases, FMAL_PHASE_REFRESH);
     fmal_status st = build_information(s);
-    if (st == FMAL_OK)
+    if (st == FMAL_OK) {
         score_samples(s);
+        st = fmal_cut_status(s);
+    }
     fmal_phase_end(s->phases, 0, 0);
     return st;
 }
@@ -159,6 +179,7 @@ static fmal_status allocate(fmal_selector *s)
 
     FMAL_TRY(FMAL_ALLOC(&own, 1));
     s->diag = own;
+    own->streams = fmal_factor_streams(s->problem.factor);
     own->padded = (s->cut->d + FMAL_CUT_QUAD - 1) / FMAL_CUT_QUAD * FMAL_CUT_QUAD;
     fmal_idx padded = (fmal_idx) s->cut->blocks * own->padded;
     FMAL_TRY(FMAL_ALLOC(&own->f, order_of(s)));

@@ -75,13 +75,12 @@ static const double MOST_TRACE = 1e3;
 
 /* Estimated relative error of scores in single precision: that of rounding r x r work,
    and what updates lose as the largest score falls (docs/algorithms.md). */
-static double estimated_error(const fmal_selector *s, double best)
+static double estimated_error(const fmal_selector *s, double doubt, double best)
 {
     const fmal_scan *scan = s->full->scan;
     double fall = best > 0 ? s->state.refresh_score / best : 1;
 
-    return s->full->doubt * 2.5e-7 * (4 + 0.25 * scan->r + scan->most) *
-           (fall > 1 ? fall : 1);
+    return doubt * 2.5e-7 * (4 + 0.25 * scan->r + scan->most) * (fall > 1 ? fall : 1);
 }
 
 static bool wants_single(const fmal_selector *s)
@@ -136,7 +135,6 @@ static fmal_status refresh_samples(fmal_selector *s, double *flops)
         FMAL_TRY(make_scan(s));
         fmal_drop_chosen(s);
     }
-    s->full->doubt = 1;
     s->full->last_gain = s->state.refresh_score;
     FMAL_TRY(fmal_scan_refresh(s->full->scan, inv->a, inv->e, flops));
     if (single_decides(s->full->scan))
@@ -259,9 +257,10 @@ static fmal_status choose_among_many(fmal_selector *s, double bar, fmal_best *be
 }
 
 /* The largest scores of all ranks, complete within twice the estimated error. */
-static void find_lead(fmal_selector *s, int flag, double *error, fmal_lead *lead)
+static void find_lead(fmal_selector *s, int flag, double doubt, double *error,
+                      fmal_lead *lead)
 {
-    double margin = 4 * estimated_error(s, s->full->last_gain) + FMAL_TIE;
+    double margin = 4 * estimated_error(s, doubt, s->full->last_gain) + FMAL_TIE;
 
     for (;;) {
         fmal_phase_begin(s->phases, FMAL_PHASE_STEP);
@@ -271,21 +270,22 @@ static void find_lead(fmal_selector *s, int flag, double *error, fmal_lead *lead
             s->phases,
             fmal_scan_flops(s->full->scan) * (s->full->scan->applied - applied), 0);
         fmal_lead_of(s->problem.ctx, lead);
-        *error = estimated_error(s, lead->first);
+        *error = estimated_error(s, doubt, lead->first);
         if (2 * *error + FMAL_TIE <= margin || !s->options.lazy)
             return;
         margin = 4 * *error + FMAL_TIE;
     }
 }
 
-/* The best sample by scores in single precision, or *refresh_first. */
-static fmal_status choose_single(fmal_selector *s, int *flag, bool fresh, double *error,
-                                 fmal_best *best, bool *refresh_first)
+/* The best sample by scores in single precision, whose estimated error is multiplied by
+   `doubt`, or *refresh_first. */
+static fmal_status choose_single(fmal_selector *s, int *flag, bool fresh, double doubt,
+                                 double *error, fmal_best *best, bool *refresh_first)
 {
     fmal_lead lead;
     fmal_idx near[MOST_NEAR], found = 1;
 
-    find_lead(s, flag ? *flag : 0, error, &lead);
+    find_lead(s, flag ? *flag : 0, doubt, error, &lead);
     if (flag)
         *flag |= (int) (lead.flags & (FMAL_SCAN_BAD - 1));
     *best = (fmal_best){ lead.first, lead.index_g };
@@ -311,16 +311,18 @@ static fmal_status choose_single(fmal_selector *s, int *flag, bool fresh, double
 }
 
 /* Single precision until its error, measured by the gain in double precision of what it
-   chose, is as small as was assumed. */
+   chose, is as small as was assumed. What one decision learns of it is forgotten at the
+   next, so that a resumed selection decides alike. */
 static fmal_status best_single(fmal_selector *s, int *flag, bool fresh, fmal_best *best,
                                bool *refresh_first)
 {
     fmal_inverse *inv = s->full->inverse;
+    double doubt = 1;
 
     for (;;) {
         double error;
 
-        FMAL_TRY(choose_single(s, flag, fresh, &error, best, refresh_first));
+        FMAL_TRY(choose_single(s, flag, fresh, doubt, &error, best, refresh_first));
         if (*refresh_first || best->index_g == FMAL_IDX_NONE)
             return FMAL_OK;
         FMAL_TRY(
@@ -331,7 +333,7 @@ static fmal_status best_single(fmal_selector *s, int *flag, bool fresh, fmal_bes
             s->log.error = off;
         if (!(off > error))
             return FMAL_OK;
-        s->full->doubt *= 2 * off / error;
+        doubt *= 2 * off / error;
         fmal_log(FMAL_LOG_DEBUG, "precision", "error=%.2g expected=%.2g", off, error);
     }
 }

@@ -71,7 +71,7 @@ fmal_status fmal_inverse_create(const fmal_problem *problem,
         st = FMAL_ALLOC(&inv->bs, (fmal_idx) r * r);
     if (st == FMAL_OK)
         st = FMAL_ALLOC(&inv->omega, (fmal_idx) r * r);
-    if (st == FMAL_OK && options->lazy)
+    if (st == FMAL_OK && fmal_bounds_are_proven(options))
         st = fmal_growth_create(inv, &inv->growth);
     if (st == FMAL_OK)
         st =
@@ -87,7 +87,7 @@ failed:
     return st;
 }
 
-double fmal_inverse_bytes(const fmal_factor *f, int rows, int cols, bool lazy)
+double fmal_inverse_bytes(const fmal_factor *f, int rows, int cols, bool bounds)
 {
     fmal_idx leading = fmal_factor_leading(f);
     int r = fmal_factor_rank(f), capacity = fmal_pending_columns(leading, r);
@@ -97,7 +97,7 @@ double fmal_inverse_bytes(const fmal_factor *f, int rows, int cols, bool lazy)
            8.0 * (2.0 * r * (double) leading + TRACES + 3.0 * r * r) +
            fmal_lowrank_bytes(leading, capacity, columns, false) +
            fmal_lowrank_bytes(leading, capacity, columns, true) +
-           (lazy ? fmal_growth_bytes(f) : 0);
+           (bounds ? fmal_growth_bytes(f) : 0);
 }
 
 /* Sums over classes of what is being centered. */

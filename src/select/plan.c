@@ -114,16 +114,18 @@ static double larger(double a, double b)
 }
 
 /* The most of candidates and buffers while they are in double precision. */
-static double double_bytes(const fmal_factor *f, fmal_idx n)
+static double double_bytes(const fmal_factor *f, fmal_idx n, bool spread)
 {
-    double buffers = larger(fmal_inverse_refresh_bytes(f), fmal_factor_gram_bytes(f));
+    double buffers =
+        larger(fmal_inverse_refresh_bytes(f), fmal_factor_gram_bytes(f, spread));
 
     return fmal_cells_bytes(f, n) + larger(buffers, fmal_cells_refresh_bytes(f, n));
 }
 
-static double single_bytes(const fmal_factor *f, fmal_idx n, bool lazy)
+static double single_bytes(const fmal_factor *f, fmal_idx n, bool lazy, bool spread)
 {
-    double buffers = larger(fmal_inverse_refresh_bytes(f), fmal_factor_gram_bytes(f));
+    double buffers =
+        larger(fmal_inverse_refresh_bytes(f), fmal_factor_gram_bytes(f, spread));
 
     return fmal_scan_bytes(f, n, lazy) +
            larger(buffers, fmal_scan_refresh_bytes(f, n, lazy));
@@ -141,19 +143,22 @@ static void plan_bytes(const fmal_select_options *o, const fmal_pool_info *info,
     fmal_idx n = least(part->count, p->candidates), removing = least(n, p->forward);
     double lists = (double) part->count * (sizeof(uint8_t) + sizeof(fmal_idx));
     bool in_double = o->double_precision || o->top;
+    bool spread = p->grid_rows * p->grid_cols > 1;
 
     p->bytes_pool = fmal_pool_bytes(info, part->count);
-    p->bytes_matrices = fmal_factor_bytes(f) +
-                        fmal_inverse_bytes(f, p->grid_rows, p->grid_cols, o->lazy);
+    p->bytes_matrices =
+        fmal_factor_bytes(f) +
+        fmal_inverse_bytes(f, p->grid_rows, p->grid_cols, fmal_bounds_are_proven(o));
     p->bytes_candidates =
         lists + (in_double ? fmal_cells_bytes(f, n) : fmal_scan_bytes(f, n, o->lazy));
 
     double held = p->bytes_pool + p->bytes_matrices + lists;
-    double adding = in_double ? double_bytes(f, n) : single_bytes(f, n, o->lazy);
-    double removal = p->backward > 0 ? double_bytes(f, removing) : 0;
+    double adding =
+        in_double ? double_bytes(f, n, spread) : single_bytes(f, n, o->lazy, spread);
+    double removal = p->backward > 0 ? double_bytes(f, removing, spread) : 0;
     p->bytes =
         larger(held + larger(adding, removal), fmal_pool_open_bytes(info, part->count));
-    p->bytes_double = larger(p->bytes, held + double_bytes(f, n));
+    p->bytes_double = larger(p->bytes, held + double_bytes(f, n, spread));
     p->bytes_buffers =
         p->bytes - p->bytes_pool - p->bytes_matrices - p->bytes_candidates;
 }
@@ -221,7 +226,8 @@ static fmal_status plan_sizes(const fmal_select_options *o, const fmal_pool_info
     p.blocks = fmal_factor_class_blocks(f);
     if (o->fisher != FMAL_FISHER_FULL) {
         p.bytes_pool = fmal_pool_bytes(info, part->count);
-        fmal_plan_cut((int) (p.order / p.blocks), (double) part->count, ranks, &p);
+        fmal_plan_cut((int) (p.order / p.blocks), (double) part->count, ranks,
+                      o->streamed, &p);
         *plan = p;
         return FMAL_OK;
     }

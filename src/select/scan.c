@@ -90,7 +90,8 @@ double fmal_scan_bytes(const fmal_factor *f, fmal_idx n, bool lazy)
     double r = fmal_factor_rank(f), slots = (double) ((n + LANES - 1) / LANES * LANES);
 
     return fmal_stream_bytes(f, n, !lazy) + 2 * sizeof(fmal_idx) * (double) n +
-           slots * (4 * r * (r + 1) + sizeof(float) + sizeof(uint8_t)) +
+           slots *
+               (4 * r * (r + 1) + (lazy ? 2 : 1) * sizeof(float) + sizeof(uint8_t)) +
            slots / LANES * (2 * sizeof(float) + sizeof(int)) +
            4.0 * LANES * FMAL_STREAM_TOGETHER * 2 * r * r;
 }
@@ -149,7 +150,7 @@ void fmal_scan_score(fmal_scan *scan, fmal_idx tile)
             scan->bad = true;
     }
     find_best(scan, tile);
-    if (scan->lazy)
+    if (scan->lazy && scan->slack == 0)
         find_phi(scan, tile);
 }
 
@@ -196,8 +197,7 @@ double fmal_scan_refresh_bytes(const fmal_factor *f, fmal_idx n, bool lazy)
              batch = n < most ? n : most;
     double forms = fmal_panel_bytes(f, batch, 0) + 8.0 * r * (r + 1) * (double) batch +
                    fmal_panel_quadratic_bytes(f, batch, 2);
-    double sort =
-        lazy && !fmal_factor_streams(f) ? (double) n * (16 + 2.0 * r * (r + 1)) : 0;
+    double sort = lazy && !fmal_factor_streams(f) ? fmal_scan_sort_bytes(n, r) : 0;
 
     return forms > sort ? forms : sort;
 }
@@ -390,6 +390,21 @@ static void bring_above(fmal_scan *scan, double bar, double keep)
     }
 }
 
+/* Bring all tiles up to date, whatever they may hold. */
+static void bring_all(fmal_scan *scan)
+{
+    int most = fmal_stream_together(scan->stream),
+        now = fmal_stream_steps(scan->stream), count;
+
+    for (fmal_idx tile = 0; tile < scan->tiles; tile += count) {
+        for (count = 1; count < most && tile + count < scan->tiles &&
+                        scan->done[tile + count] == scan->done[tile];)
+            count++;
+        if (scan->done[tile] < now)
+            bring(scan, tile, count);
+    }
+}
+
 /* Bring up to date the tiles that were so since samples were last sorted. */
 static void bring_hot(fmal_scan *scan)
 {
@@ -406,7 +421,7 @@ fmal_status fmal_scan_push(fmal_scan *scan, const double *wz, double beta,
     int step = fmal_stream_steps(scan->stream);
 
     if (step == fmal_stream_capacity(scan->stream)) {
-        bring_above(scan, -INFINITY, 0);
+        bring_all(scan);
         if (scan->sorts)
             FMAL_TRY(fmal_scan_sort(scan, -1));
         forget_steps(scan);

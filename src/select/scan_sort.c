@@ -16,6 +16,12 @@ typedef struct {
     fmal_idx slot, local; /* -1 in padding */
 } place;
 
+double fmal_scan_sort_bytes(fmal_idx n, int r)
+{
+    return (double) n * (sizeof(place) + 2.0 * r * (r + 1)) +
+           (double) (n / LANES) * sizeof(fmal_idx);
+}
+
 static int by_score(const void *a, const void *b)
 {
     const place *x = a, *y = b;

@@ -83,6 +83,7 @@ fmal_status fmal_scan_sort(fmal_scan *scan, int since);
 /* Bytes of a scan of n samples; beside it of their refresh, at the most. */
 double fmal_scan_bytes(const fmal_factor *f, fmal_idx n, bool lazy);
 double fmal_scan_refresh_bytes(const fmal_factor *f, fmal_idx n, bool lazy);
+double fmal_scan_sort_bytes(fmal_idx n, int r);
 
 /* A bound on the scores that a tile has now, from what they were when it was last up to
    date; INFINITY if there is none. Without lazy evaluation there never is. */
@@ -105,14 +106,14 @@ struct fmal_inverse {
     double pivot;             /* the smallest of I + sign V A V^T; 0 if not positive */
     bool has_m;               /* work = M of the set that A is of */
     double lambda, condition; /* tr M / lambda at the last refresh */
-    struct fmal_growth *growth; /* if lazy */
+    struct fmal_growth *growth; /* if lazy, without slack */
     double beta, ceiling;       /* what it may add to scores, and where bounds end */
     fmal_idx prepared;          /* the sample, or FMAL_IDX_NONE */
     bool refined;               /* it was prepared by fmal_inverse_refine */
 };
 
 /* Bytes on a rank of a grid; beside them of a refresh, at the most. */
-double fmal_inverse_bytes(const fmal_factor *f, int rows, int cols, bool lazy);
+double fmal_inverse_bytes(const fmal_factor *f, int rows, int cols, bool bounds);
 double fmal_inverse_refresh_bytes(const fmal_factor *f);
 
 /* The same for removals in which I - G has a small pivot, without the cancellation;
@@ -126,6 +127,12 @@ double fmal_smallest_pivot(int r, const double *l);
 /* The end of both: from A V^T and E V^T in inv->wz, gs = I + sign G, omega = G and bs =
    B on the root. Collective. */
 fmal_status fmal_inverse_complete(fmal_inverse *inv, fmal_idx index_g);
+
+/* Whether lazy evaluation goes by bounds; with slack it goes by a guess. */
+static inline bool fmal_bounds_are_proven(const fmal_select_options *o)
+{
+    return o->lazy && o->slack == 0;
+}
 
 /* What a step may add to scores (growth.c). */
 typedef struct fmal_growth {
@@ -160,8 +167,10 @@ int fmal_pending_columns(fmal_idx leading, int r);
 fmal_status fmal_plan_check_fisher(fmal_fisher fisher, bool has_blocks);
 
 /* Bytes and flops of a plan that has its steps, where fisher is not full; `share`: the
-   samples of the rank with most; d: features, or columns of dense factors. */
-void fmal_plan_cut(int d, double share, int ranks, fmal_select_plan *plan);
+   samples of the rank with most; d: features, or columns of dense factors; streamed:
+   features stay in their file. */
+void fmal_plan_cut(int d, double share, int ranks, bool streamed,
+                   fmal_select_plan *plan);
 
 /* Classes whose coefficients are with all ranks at a time in a refresh. */
 int fmal_block_chunk(int c, int d);
@@ -252,7 +261,6 @@ typedef struct fmal_full {
     fmal_cells *cells;
     fmal_scan *scan;
     fmal_idx *samples, n; /* [n] local indices of those to score, ascending */
-    double doubt;         /* the estimated error is multiplied by this */
     fmal_losses *losses;  /* while removing, once it was needed */
     double last_gain;     /* of the last step, or the score at the refresh */
 } fmal_full;

@@ -449,6 +449,14 @@ static bool was_removed(const fmal_select_state *state, fmal_idx index_g)
     return false;
 }
 
+static fmal_status copy_list(const fmal_idx *list, fmal_idx n, fmal_idx **out)
+{
+    FMAL_TRY(FMAL_ALLOC(out, n));
+    for (fmal_idx i = 0; i < n; i++) /* the list of no step may be NULL */
+        (*out)[i] = list[i];
+    return FMAL_OK;
+}
+
 fmal_status fmal_selector_finish(fmal_selector *s, fmal_selection *out)
 {
     const fmal_select_state *state = &s->state;
@@ -459,6 +467,10 @@ fmal_status fmal_selector_finish(fmal_selector *s, fmal_selection *out)
 
     if (st == FMAL_OK)
         st = FMAL_ALLOC(&sel.score, s->options.batch);
+    if (st == FMAL_OK)
+        st = copy_list(state->added, state->n_added, &sel.added);
+    if (st == FMAL_OK)
+        st = copy_list(state->removed, state->n_removed, &sel.removed);
     st = fmal_agree(s->problem.ctx, st);
     if (st == FMAL_OK)
         st = s->engine->measure(s, &sel.after);
@@ -481,4 +493,6 @@ void fmal_selection_clear(fmal_selection *sel)
 {
     fmal_free(&sel->index);
     fmal_free(&sel->score);
+    fmal_free(&sel->added);
+    fmal_free(&sel->removed);
 }

@@ -123,6 +123,8 @@ static fmal_status run_search(const fmal_query *q, const fmal_factor *factor,
                              .after = sel.after,
                              .forward = sel.forward,
                              .backward = sel.backward,
+                             .added = sel.added,
+                             .removed = sel.removed,
                              .log = sel.log };
     return st;
 }

@@ -78,7 +78,9 @@ void fmal_batch_clear(fmal_batch *batch)
 {
     fmal_free(&batch->index);
     fmal_free(&batch->score);
-    batch->n = 0;
+    fmal_free(&batch->added);
+    fmal_free(&batch->removed);
+    batch->n = batch->forward = batch->backward = 0;
 }
 
 /* Their scores too. */

@@ -37,6 +37,13 @@ static int first_bad(const float *x, int n, int width)
     return n;
 }
 
+static const char *split_name(const pass *p)
+{
+    if (p->split == &p->set->test)
+        return "test";
+    return p->split == &p->set->train ? "training" : "held-out";
+}
+
 /* Features [rows, d] (unless NULL) and logits [rows, c] of this rank's block b, which
    begins at its sample `at`. */
 static fmal_status pass_block(pass *p, fmal_idx at, int rows, float *features,
@@ -57,7 +64,7 @@ static fmal_status pass_block(pass *p, fmal_idx at, int rows, float *features,
         return FMAL_FAIL(FMAL_ERR_NUMERIC,
                          "%s sample %" PRId64 ": the network's output is not finite; "
                          "train with a lower learning rate",
-                         p->split == &p->set->test ? "test" : "training",
+                         split_name(p),
                          fmal_split_origin(p->split, p->split->part.first + at + bad));
     return FMAL_OK;
 }

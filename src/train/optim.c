@@ -1,36 +1,20 @@
 #include "train_impl.h"
-#include "fmal/mem.h"
 
 #include <math.h>
 #include <string.h>
 
-const char *const fmal_optimizer_names[] = { "adam", "sgd", NULL };
-
 /* Numbers kept for each weight. */
 static const int kept[] = { [FMAL_ADAM] = 2, [FMAL_SGD] = 1 };
 
-fmal_status fmal_optim_init(fmal_optim *o, const fmal_train_options *options,
-                            fmal_idx size)
+fmal_idx fmal_optim_count(const fmal_train_options *options, fmal_idx size)
 {
-    fmal_idx count = kept[options->optimizer] * size;
-    float *state;
-
-    FMAL_TRY(FMAL_ALLOC(&state, count));
-    *o = (fmal_optim){
-        .options = options, .state = state, .size = size, .count = count
-    };
-    return FMAL_OK;
-}
-
-void fmal_optim_clear(fmal_optim *o)
-{
-    fmal_free(&o->state);
+    return kept[options->optimizer] * size;
 }
 
 /* Kingma and Ba 2015, arXiv:1412.6980, algorithm 1 (docs/references.bib:
    kingma2015adam); weight decay as part of the gradient. */
-static void adam(const fmal_train_options *opt, int64_t step, const double *g, int n,
-                 float *mean, float *square, float *w)
+static void adam(const fmal_train_options *opt, double rate, int64_t step,
+                 const double *g, int n, float *mean, float *square, float *w)
 {
     const double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
     const double unbias1 = 1 / (1 - pow(beta1, (double) step));
@@ -43,32 +27,35 @@ static void adam(const fmal_train_options *opt, int64_t step, const double *g, i
 
         mean[i] = (float) m;
         square[i] = (float) v;
-        w[i] -= (float) (opt->rate * (m * unbias1) / (sqrt(v * unbias2) + epsilon));
+        w[i] -= (float) (rate * (m * unbias1) / (sqrt(v * unbias2) + epsilon));
     }
 }
 
-/* Classical momentum: the velocity is a decaying sum of gradients. */
-static void sgd(const fmal_train_options *opt, const double *g, int n, float *velocity,
-                float *w)
+/* Momentum: the velocity is a decaying sum of gradients. Nesterov's goes on by the next
+   step's share of it, in the form in which weights are those at which the gradient is
+   computed (Sutskever et al. 2013, PMLR 28(3):1139, section 2; docs/references.bib:
+   sutskever2013importance). */
+static void sgd(const fmal_train_options *opt, double rate, const double *g, int n,
+                float *velocity, float *w)
 {
     for (int i = 0; i < n; i++) {
         double gi = g[i] + opt->weight_decay * w[i];
         double v = opt->momentum * velocity[i] + gi;
 
         velocity[i] = (float) v;
-        w[i] -= (float) (opt->rate * v);
+        w[i] -= (float) (rate * (opt->nesterov ? gi + opt->momentum * v : v));
     }
 }
 
-bool fmal_optim_update(fmal_optim *o, int64_t step, fmal_idx first, const double *g,
-                       int n, float *w)
+bool fmal_optim_update(fmal_optim *o, double rate, int64_t step, fmal_idx first,
+                       const double *g, int n, float *w)
 {
     float *state = o->state + first;
 
     if (o->options->optimizer == FMAL_ADAM)
-        adam(o->options, step, g, n, state, state + o->size, w + first);
+        adam(o->options, rate, step, g, n, state, state + o->size, w + first);
     else
-        sgd(o->options, g, n, state, w + first);
+        sgd(o->options, rate, g, n, state, w + first);
 
     bool finite = isfinite(fmal_largest(w + first, n));
     for (fmal_idx at = 0; at < o->count; at += o->size)

@@ -5,12 +5,8 @@
  * epoch. It is cut into batches, and each batch into a fixed list of micro-batches of
  * nearly equal size; micro-batch j is computed by rank j modulo the number of ranks.
  * Its gradient has the same bits wherever it is computed: same samples, same shapes,
- * same weights. Gradients are added as integers after a scaling that all ranks agree on
- * (fmal_exact_*), so that the order and the grouping of the sum do not matter either,
- * and every rank then takes the same step.
- *
- * The scale of a tensor follows from its largest gradient over the whole batch. Hence a
- * rank keeps the gradients of its micro-batches until all have been computed.
+ * same weights. Gradients are added exactly (sums.c), so that the order and the
+ * grouping of the sum do not matter either, and every rank then takes the same step.
  */
 #include "train_impl.h"
 #include "fmal/mem.h"
@@ -20,7 +16,6 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct fmal_trainer {
@@ -28,12 +23,20 @@ struct fmal_trainer {
     fmal_net *net;
     const fmal_dataset *set;
     fmal_train_options options;
-    fmal_optim optim;
-    int64_t epochs, steps;
+    fmal_train_count count;
+
+    /* What a restart needs beside the weights (fmal_trainer_state). */
+    float *state; /* [n_state] */
+    fmal_idx n_state;
+    fmal_optim optim; /* its state begins there */
+    float *best;      /* the best weights and statistics follow; NULL without
+                         validation */
 
     fmal_idx n;        /* samples of an epoch */
-    fmal_idx *index_g; /* [n], ascending */
+    fmal_idx *index_g; /* [n + n_held], ascending, and likewise those held out */
     fmal_idx *order;   /* [n], as this epoch takes them */
+    fmal_idx n_held;   /* 0 without validation */
+    fmal_split held;
 
     /* This rank's samples of an epoch, in the order in which it takes them. */
     fmal_idx n_mine;
@@ -41,17 +44,10 @@ struct fmal_trainer {
     char *rows;      /* [n_mine, row_bytes] */
     int32_t *labels; /* [n_mine] */
 
-    float *x; /* one micro-batch, [micro_batch, inputs] */
+    float *x;      /* one micro-batch, [micro_batch, inputs] */
+    char *changed; /* its images after augmentation, [micro_batch, row_bytes] */
 
-    /* This rank's micro-batches of one batch. Gradients are `stride` floats apart, so
-       that all of them are aligned alike. */
-    fmal_idx stride;
-    float *grads;   /* [micro-batches, stride] */
-    double *losses; /* [micro-batches] */
-
-    /* One batch over all ranks. */
-    double *largest; /* [tensors + 1]: sizes of gradients, then of the loss */
-    int64_t *sums;   /* [size + 2]: gradient, loss, samples that were right */
+    fmal_sums sums; /* of one batch */
 };
 
 /* A batch: samples [first, first + n) of the epoch's order, in `parts` micro-batches.
@@ -60,6 +56,11 @@ typedef struct {
     fmal_idx first;
     int n, parts;
 } batch;
+
+static int ceil_div(int a, int b)
+{
+    return (a - 1) / b + 1;
+}
 
 static fmal_idx count_batches(const fmal_trainer *t)
 {
@@ -72,7 +73,7 @@ static batch batch_at(const fmal_trainer *t, fmal_idx b)
     fmal_idx left = t->n - first;
     int n = (int) (left < t->options.batch ? left : t->options.batch);
 
-    return (batch){ first, n, (n - 1) / t->options.micro_batch + 1 };
+    return (batch){ first, n, ceil_div(n, t->options.micro_batch) };
 }
 
 /* Where micro-batch j of a batch begins in the epoch's order. */
@@ -101,33 +102,35 @@ static fmal_idx count_mine(const fmal_trainer *t)
     return n;
 }
 
-static int compare_index(const void *a, const void *b)
+/* What is kept between epochs: the optimizer's numbers, then the best weights. */
+static fmal_status allocate_state(fmal_trainer *t)
 {
-    const fmal_idx *x = a, *y = b;
+    fmal_idx size = fmal_net_size(t->net);
+    fmal_idx optim = fmal_optim_count(&t->options, size);
 
-    return (*x > *y) - (*x < *y);
+    t->n_state = optim + (t->n_held > 0 ? fmal_learnt_count(t->net) : 0);
+    FMAL_TRY(FMAL_ALLOC(&t->state, t->n_state));
+    t->optim = (fmal_optim){
+        .options = &t->options, .state = t->state, .size = size, .count = optim
+    };
+    t->best = t->n_held > 0 ? t->state + optim : NULL;
+    return FMAL_OK;
 }
 
 static fmal_status allocate(fmal_trainer *t)
 {
-    fmal_idx size = fmal_net_size(t->net);
-    int parts = batch_at(t, 0).parts, ranks = t->ctx->size;
-    fmal_idx most =
-        (parts + ranks - 1) / ranks; /* micro-batches of a rank in a batch */
+    int slots = ceil_div(batch_at(t, 0).parts, t->ctx->size);
 
-    t->stride = (size + 15) / 16 * 16;
     t->n_mine = count_mine(t);
-    FMAL_TRY(FMAL_ALLOC(&t->index_g, t->n));
     FMAL_TRY(FMAL_ALLOC(&t->order, t->n));
     FMAL_TRY(FMAL_ALLOC(&t->mine, t->n_mine));
     FMAL_TRY(fmal_alloc(&t->rows, t->n_mine, t->set->row_bytes));
     FMAL_TRY(FMAL_ALLOC(&t->labels, t->n_mine));
     FMAL_TRY(FMAL_ALLOC(&t->x, (fmal_idx) t->options.micro_batch * t->set->inputs));
-    FMAL_TRY(FMAL_ALLOC(&t->grads, most * t->stride));
-    FMAL_TRY(FMAL_ALLOC(&t->losses, most));
-    FMAL_TRY(FMAL_ALLOC(&t->largest, fmal_net_tensors(t->net) + 1));
-    FMAL_TRY(FMAL_ALLOC(&t->sums, size + 2));
-    return fmal_optim_init(&t->optim, &t->options, size);
+    if (t->options.augment != FMAL_PLAIN)
+        FMAL_TRY(fmal_alloc(&t->changed, t->options.micro_batch, t->set->row_bytes));
+    FMAL_TRY(fmal_sums_init(&t->sums, t->ctx, t->net, slots));
+    return allocate_state(t);
 }
 
 /* Each rank looks at the labels that it holds. */
@@ -135,7 +138,7 @@ static fmal_status check_labels(const fmal_trainer *t)
 {
     const fmal_split *train = &t->set->train;
 
-    for (fmal_idx i = 0; i < t->n; i++) {
+    for (fmal_idx i = 0; i < t->n + t->n_held; i++) {
         fmal_idx il = t->index_g[i] - train->part.first;
 
         if (il >= 0 && il < train->part.count && train->labels[il] < 0)
@@ -147,12 +150,24 @@ static fmal_status check_labels(const fmal_trainer *t)
     return FMAL_OK;
 }
 
-static fmal_status build(fmal_trainer *t, const fmal_idx *index_g)
+static fmal_status build(fmal_trainer *t, const fmal_idx *index_g, fmal_idx n)
 {
-    FMAL_TRY(allocate(t));
-    memcpy(t->index_g, index_g, (size_t) t->n * sizeof *index_g);
-    qsort(t->index_g, (size_t) t->n, sizeof *t->index_g, compare_index);
-    return check_labels(t);
+    fmal_train_options *o = &t->options;
+
+    FMAL_TRY(fmal_train_check(o, t->set, n));
+    FMAL_TRY(FMAL_ALLOC(&t->index_g, n));
+    memcpy(t->index_g, index_g, (size_t) n * sizeof *index_g);
+    fmal_index_sort(t->index_g, n);
+    t->n_held = fmal_holdout_count(o, n);
+    t->n = n - t->n_held;
+    if (t->n_held > 0)
+        FMAL_TRY(fmal_holdout_choose(o->seed, t->index_g, n, t->n_held));
+    FMAL_TRY(check_labels(t));
+    if (o->batch > t->n)
+        o->batch = (int) t->n;
+    if (o->micro_batch > o->batch)
+        o->micro_batch = o->batch;
+    return allocate(t);
 }
 
 fmal_status fmal_trainer_create(const fmal_ctx *ctx, fmal_net *net,
@@ -165,20 +180,15 @@ fmal_status fmal_trainer_create(const fmal_ctx *ctx, fmal_net *net,
 
     assert(options->batch >= 1 && options->micro_batch >= 1);
     assert(fmal_net_inputs(net) == set->inputs);
-    if (n < 1)
-        return FMAL_FAIL(FMAL_ERR_EMPTY, "no labelled sample to train on");
     st = FMAL_ALLOC(&t, 1);
     if (st == FMAL_OK) {
-        *t = (fmal_trainer){
-            .ctx = ctx, .net = net, .set = set, .options = *options, .n = n
-        };
-        if (t->options.batch > n)
-            t->options.batch = (int) n;
-        if (t->options.micro_batch > t->options.batch)
-            t->options.micro_batch = t->options.batch;
-        st = build(t, index_g);
+        *t = (fmal_trainer){ .ctx = ctx, .net = net, .set = set, .options = *options };
+        st = build(t, index_g, n);
     }
     st = fmal_agree(ctx, st);
+    if (st == FMAL_OK && t->n_held > 0)
+        st = fmal_holdout_fetch(ctx, set, t->index_g + t->n, t->n_held,
+                                options->micro_batch, &t->held);
     if (st == FMAL_OK)
         *out = t;
     else
@@ -196,154 +206,151 @@ void fmal_trainer_destroy(fmal_trainer **t)
     fmal_free(&(*t)->rows);
     fmal_free(&(*t)->labels);
     fmal_free(&(*t)->x);
-    fmal_free(&(*t)->grads);
-    fmal_free(&(*t)->losses);
-    fmal_free(&(*t)->largest);
-    fmal_free(&(*t)->sums);
-    fmal_optim_clear(&(*t)->optim);
+    fmal_free(&(*t)->changed);
+    fmal_sums_clear(&(*t)->sums);
+    fmal_free(&(*t)->state);
+    fmal_holdout_clear(&(*t)->held);
     fmal_free(t);
 }
 
 float *fmal_trainer_state(fmal_trainer *t, fmal_idx *count)
 {
-    *count = t->optim.count;
-    return t->optim.state;
+    *count = t->n_state;
+    return t->state;
 }
 
-void fmal_trainer_counters(const fmal_trainer *t, int64_t *epochs, int64_t *steps)
+fmal_train_count fmal_trainer_counters(const fmal_trainer *t)
 {
-    *epochs = t->epochs;
-    *steps = t->steps;
+    return t->count;
 }
 
-void fmal_trainer_resume(fmal_trainer *t, int64_t epochs, int64_t steps)
+void fmal_trainer_resume(fmal_trainer *t, const fmal_train_count *count)
 {
-    t->epochs = epochs;
-    t->steps = steps;
+    t->count = *count;
 }
 
 /* ---- One step ---- */
 
+/* The input of n samples, the next of `mine` after the first `taken`, to t->x. */
+static void prepare_input(fmal_trainer *t, fmal_idx taken, int n)
+{
+    const char *rows = t->rows + (size_t) taken * t->set->row_bytes;
+
+    if (t->changed) {
+        fmal_augment_rows(&t->options, t->set, t->count.epochs, t->mine + taken, n,
+                          rows, t->changed);
+        rows = t->changed;
+    }
+    fmal_dataset_decode(t->set, rows, n, t->x);
+}
+
+/* Gradient, statistics and loss of the next n samples to a slot. Statistics are weighed
+   by n, so that their sum over micro-batches is n times an average. */
+static void compute_micro(fmal_trainer *t, fmal_idx taken, int n, int slot,
+                          int *correct)
+{
+    fmal_net_batch micro = { .x = t->x,
+                             .labels = t->labels + taken,
+                             .n = n,
+                             .index_g = t->mine + taken,
+                             .seed = t->options.seed,
+                             .round = t->options.round,
+                             .epoch = (uint32_t) t->count.epochs };
+    float *grad = fmal_sums_slot(&t->sums, slot);
+    float *stats = grad + fmal_net_size(t->net);
+
+    prepare_input(t, taken, n);
+    fmal_net_gradient(t->net, &micro, grad, stats, &t->sums.losses[slot], correct);
+    for (fmal_idx i = 0; i < fmal_net_stats_size(t->net); i++)
+        stats[i] *= (float) n;
+}
+
 /* Gradients of this rank's micro-batches, whose samples are the next of `mine` after
-   the first *taken. @return samples that were right */
-static int64_t compute_gradients(fmal_trainer *t, const batch *b, fmal_idx *taken)
+   the first *taken, then their sum over ranks. @return whether all is finite, the same
+   on every rank */
+static bool sum_gradients(fmal_trainer *t, const batch *b, fmal_idx *taken)
 {
     int64_t right = 0;
-    int slot = 0;
+    int slots = 0;
 
-    for (int j = t->ctx->rank; j < b->parts; j += t->ctx->size, slot++) {
+    for (int j = t->ctx->rank; j < b->parts; j += t->ctx->size, slots++) {
         int n = micro_count(b, j), correct;
 
-        fmal_dataset_decode(t->set, t->rows + (size_t) *taken * t->set->row_bytes, n,
-                            t->x);
-        fmal_net_batch micro = { .x = t->x,
-                                 .labels = t->labels + *taken,
-                                 .n = n,
-                                 .index_g = t->mine + *taken,
-                                 .seed = t->options.seed,
-                                 .round = t->options.round,
-                                 .epoch = (uint32_t) t->epochs };
-        fmal_net_gradient(t->net, &micro, t->grads + slot * t->stride, NULL,
-                          &t->losses[slot], &correct);
+        compute_micro(t, *taken, n, slots, &correct);
         *taken += n;
         right += correct;
     }
-    return right;
+    return fmal_sums_reduce(&t->sums, b->parts, slots, right);
 }
 
-/* Micro-batches of a batch on this rank. */
-static int count_slots(const fmal_trainer *t, const batch *b)
-{
-    int after = b->parts - t->ctx->rank;
+/* Long tensors are worked through in pieces. */
+enum { PIECE = 512 };
 
-    return after > 0 ? (after - 1) / t->ctx->size + 1 : 0;
+static int piece_count(fmal_idx count, fmal_idx at)
+{
+    return (int) (count - at < PIECE ? count - at : PIECE);
 }
 
-/* Largest gradient of each tensor and largest loss, over all micro-batches of all
-   ranks. @return whether all are finite, the same on every rank */
-static bool agree_largest(fmal_trainer *t, int slots)
+/* The batch's mean gradient, or mean statistic, of n elements of a tensor. */
+static void get_mean(const fmal_trainer *t, const batch *b, int tensor, fmal_idx first,
+                     int n, double *mean)
 {
-    int tensors = fmal_net_tensors(t->net);
-    bool finite = true;
-
-    memset(t->largest, 0, (size_t) (tensors + 1) * sizeof *t->largest);
-    for (int s = 0; s < slots; s++) {
-        /* A NaN must not get into a maximum, which it would leave undefined. */
-        double loss = isfinite(t->losses[s]) ? t->losses[s] : INFINITY;
-
-        t->largest[tensors] = fmax(t->largest[tensors], loss);
-        for (int i = 0; i < tensors; i++) {
-            const fmal_tensor *tensor = fmal_net_tensor(t->net, i);
-            const float *g = t->grads + s * t->stride + tensor->offset;
-
-            t->largest[i] = fmax(t->largest[i], fmal_largest(g, tensor->count));
-        }
-    }
-    fmal_max_f64(t->ctx, t->largest, tensors + 1);
-    for (int i = 0; i <= tensors; i++)
-        finite = finite && isfinite(t->largest[i]);
-    return finite;
+    fmal_sums_get(&t->sums, tensor, first, n, mean);
+    for (int k = 0; k < n; k++)
+        mean[k] /= b->n;
 }
 
-/* Gradient, loss and hits of the batch over all ranks, as scaled integers. */
-static void add_up(fmal_trainer *t, const batch *b, int slots, int64_t right)
+static void clamp(double most, double *g, int n)
 {
-    fmal_idx size = fmal_net_size(t->net);
-    int tensors = fmal_net_tensors(t->net);
-
-    memset(t->sums, 0, (size_t) (size + 2) * sizeof *t->sums);
-    for (int i = 0; i < tensors; i++) {
-        const fmal_tensor *tensor = fmal_net_tensor(t->net, i);
-        int shift = fmal_exact_shift(t->largest[i], b->parts);
-
-        for (int s = 0; s < slots; s++)
-            fmal_exact_add_f32(t->sums + tensor->offset,
-                               t->grads + s * t->stride + tensor->offset, tensor->count,
-                               shift);
-    }
-    int shift = fmal_exact_shift(t->largest[tensors], b->parts);
-    for (int s = 0; s < slots; s++)
-        fmal_exact_add(&t->sums[size], &t->losses[s], 1, shift);
-    t->sums[size + 1] = right;
-    fmal_sum_i64(t->ctx, t->sums, size + 2);
+    for (int k = 0; k < n; k++)
+        g[k] = fmin(fmax(g[k], -most), most);
 }
 
-/* Take the step that the summed gradient asks for. @return whether weights
-   and state are finite, the same on every rank */
-static bool take_step(fmal_trainer *t, const batch *b)
+/* Take the step that the summed gradient asks for. @return whether weights and their
+   state are finite, the same on every rank */
+static bool move_weights(fmal_trainer *t, const batch *b)
 {
-    enum { PIECE = 512 };
     double g[PIECE];
+    double rate = fmal_train_rate(&t->options, t->count.epochs);
     bool finite = true;
 
-    t->steps++;
+    t->count.steps++;
     for (int i = 0; i < fmal_net_tensors(t->net); i++) {
         const fmal_tensor *tensor = fmal_net_tensor(t->net, i);
-        int shift = fmal_exact_shift(t->largest[i], b->parts);
 
         for (fmal_idx at = 0; at < tensor->count; at += PIECE) {
-            fmal_idx first = tensor->offset + at, left = tensor->count - at;
-            int n = (int) (left < PIECE ? left : PIECE);
+            int n = piece_count(tensor->count, at);
 
-            fmal_exact_get(g, t->sums + first, n, shift);
-            for (int k = 0; k < n; k++)
-                g[k] /= b->n;
-            finite &= fmal_optim_update(&t->optim, t->steps, first, g, n,
-                                        fmal_net_params(t->net));
+            get_mean(t, b, i, at, n, g);
+            if (t->options.clamp > 0)
+                clamp(t->options.clamp, g, n);
+            finite &=
+                fmal_optim_update(&t->optim, rate, t->count.steps, tensor->offset + at,
+                                  g, n, fmal_net_params(t->net));
         }
     }
     return finite;
 }
 
-/* Loss of the batch, after add_up. */
-static double batch_loss(const fmal_trainer *t, const batch *b)
+/* Running statistics of batch normalisation follow those of the batch. */
+static void move_stats(fmal_trainer *t, const batch *b)
 {
-    double loss;
-    double largest = t->largest[fmal_net_tensors(t->net)];
+    const double share = 0.1;
+    double mean[PIECE];
 
-    fmal_exact_get(&loss, &t->sums[fmal_net_size(t->net)], 1,
-                   fmal_exact_shift(largest, b->parts));
-    return loss;
+    for (int i = 0; i < fmal_net_stat_tensors(t->net); i++) {
+        const fmal_tensor *tensor = fmal_net_stat_tensor(t->net, i);
+        float *running = fmal_net_stats(t->net) + tensor->offset;
+
+        for (fmal_idx at = 0; at < tensor->count; at += PIECE) {
+            int n = piece_count(tensor->count, at);
+
+            get_mean(t, b, fmal_net_tensors(t->net) + i, at, n, mean);
+            for (int k = 0; k < n; k++)
+                running[at + k] =
+                    (float) ((1 - share) * running[at + k] + share * mean[k]);
+        }
+    }
 }
 
 /* ---- One epoch ---- */
@@ -353,7 +360,7 @@ static fmal_status fetch_epoch(fmal_trainer *t)
 {
     const fmal_split *train = &t->set->train;
     fmal_rng r = fmal_rng_stream(t->options.seed, FMAL_RNG_SHUFFLE, t->options.round,
-                                 (uint64_t) t->epochs);
+                                 (uint64_t) t->count.epochs);
     fmal_idx n = 0;
 
     memcpy(t->order, t->index_g, (size_t) t->n * sizeof *t->order);
@@ -377,7 +384,67 @@ static fmal_status not_finite(const fmal_trainer *t, const char *what)
     return FMAL_FAIL(FMAL_ERR_NUMERIC,
                      "training, epoch %" PRId64
                      ": %s is not finite; lower the learning rate (now %g)",
-                     t->epochs + 1, what, t->options.rate);
+                     t->count.epochs + 1, what,
+                     fmal_train_rate(&t->options, t->count.epochs));
+}
+
+/* ---- After an epoch ---- */
+
+static void keep_best(fmal_trainer *t)
+{
+    fmal_idx size = fmal_net_size(t->net), stats = fmal_net_stats_size(t->net);
+
+    memcpy(t->best, fmal_net_params(t->net), (size_t) size * sizeof *t->best);
+    memcpy(t->best + size, fmal_net_stats(t->net), (size_t) stats * sizeof *t->best);
+}
+
+static void restore_best(fmal_trainer *t)
+{
+    fmal_idx size = fmal_net_size(t->net), stats = fmal_net_stats_size(t->net);
+
+    memcpy(fmal_net_params(t->net), t->best, (size_t) size * sizeof *t->best);
+    memcpy(fmal_net_stats(t->net), t->best + size, (size_t) stats * sizeof *t->best);
+}
+
+/* Judge the weights by what is held out, and keep them if they are the best so far. */
+static fmal_status validate(fmal_trainer *t, fmal_epoch *report)
+{
+    fmal_evaluation held;
+
+    FMAL_TRY(fmal_evaluate(t->ctx, t->net, t->set, &t->held, &held));
+    report->validation_loss = held.loss;
+    report->validation_accuracy = held.accuracy;
+    if (t->count.best_epoch == 0 || held.loss < t->count.best_loss) {
+        t->count.best_epoch = t->count.epochs;
+        t->count.best_loss = held.loss;
+        keep_best(t);
+    }
+    report->best = (int) t->count.best_epoch;
+    return FMAL_OK;
+}
+
+static bool is_finished(const fmal_trainer *t, double accuracy)
+{
+    const fmal_train_options *o = &t->options;
+    bool stale = t->n_held > 0 && o->patience > 0 &&
+                 t->count.epochs - t->count.best_epoch >= o->patience;
+
+    return accuracy >= o->stop_accuracy || t->count.epochs >= o->max_epochs || stale;
+}
+
+static fmal_status end_epoch(fmal_trainer *t, double loss, int64_t right,
+                             fmal_epoch *report)
+{
+    t->count.epochs++;
+    *report = (fmal_epoch){ .epoch = (int) t->count.epochs,
+                            .loss = loss / (double) t->n,
+                            .accuracy = (double) right / (double) t->n };
+    if (t->n_held > 0)
+        FMAL_TRY(validate(t, report));
+    report->finished = is_finished(t, report->accuracy);
+    if (report->finished && t->n_held > 0)
+        restore_best(t);
+    return FMAL_OK;
 }
 
 fmal_status fmal_trainer_epoch(fmal_trainer *t, fmal_epoch *report)
@@ -390,23 +457,15 @@ fmal_status fmal_trainer_epoch(fmal_trainer *t, fmal_epoch *report)
     FMAL_TRY(fetch_epoch(t));
     for (fmal_idx i = 0; i < count_batches(t); i++) {
         batch b = batch_at(t, i);
-        int slots = count_slots(t, &b);
 
         fmal_point("train-step");
-        int64_t my_right = compute_gradients(t, &b, &taken);
-        if (!agree_largest(t, slots))
-            return not_finite(t, "the loss or its gradient");
-        add_up(t, &b, slots, my_right);
-        if (!take_step(t, &b))
+        if (!sum_gradients(t, &b, &taken))
+            return not_finite(t, "the loss, its gradient or a batch statistic");
+        if (!move_weights(t, &b))
             return not_finite(t, "a weight or its optimizer state");
-        loss += batch_loss(t, &b);
-        right += t->sums[fmal_net_size(t->net) + 1];
+        move_stats(t, &b);
+        loss += fmal_sums_loss(&t->sums);
+        right += fmal_sums_right(&t->sums);
     }
-    t->epochs++;
-    report->epoch = (int) t->epochs;
-    report->loss = loss / (double) t->n;
-    report->accuracy = (double) right / (double) t->n;
-    report->finished = report->accuracy >= t->options.stop_accuracy ||
-                       t->epochs >= t->options.max_epochs;
-    return FMAL_OK;
+    return end_epoch(t, loss, right, report);
 }

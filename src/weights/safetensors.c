@@ -313,17 +313,17 @@ fmal_status fmal_safetensors_read(const fmal_store *s, int i, float *out)
 static json_t *entry_of(const fmal_tensor *tensor, int64_t begin)
 {
     json_t *shape = json_array();
-    int64_t bytes = tensor->count * (int64_t) sizeof(float);
+    json_int_t bytes = tensor->count * (json_int_t) sizeof(float);
 
     for (int i = 0; i < tensor->ndims; i++)
         json_array_append_new(shape, json_integer(tensor->dims[i]));
     return json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", shape,
-                     "data_offsets", (json_int_t) begin, (json_int_t) (begin + bytes));
+                     "data_offsets", (json_int_t) begin, begin + bytes);
 }
 
-/* As text, with blanks up to a multiple of 8, so that numbers are aligned; freed by
-   free. NULL without memory. */
-static char *header_of(const fmal_net *net, int64_t *data_bytes)
+/* As text of so many bytes, with blanks up to a multiple of 8, so that numbers are
+   aligned; freed by free. NULL without memory. */
+static char *header_of(const fmal_net *net, int *bytes, int64_t *data_bytes)
 {
     json_t *header = json_pack("{s:{s:s}}", "__metadata__", "format", "pt");
     bool whole = header != NULL;
@@ -338,11 +338,11 @@ static char *header_of(const fmal_net *net, int64_t *data_bytes)
     }
     if (whole)
         text = json_dumps(header, JSON_COMPACT);
-    if (text && asprintf(&padded, "%s%*s", text, (int) (-strlen(text) & 7), "") < 0)
-        padded = NULL;
+    *bytes =
+        text ? asprintf(&padded, "%s%*s", text, (int) (-strlen(text) & 7), "") : -1;
     free(text);
     json_decref(header);
-    return padded;
+    return *bytes < 0 ? NULL : padded;
 }
 
 static void put_values(fmal_net *net, unsigned char *to)
@@ -364,19 +364,20 @@ fmal_status fmal_safetensors_save(const char *path, fmal_net *net)
 {
     unsigned char *file = NULL;
     int64_t data_bytes;
-    char *header = header_of(net, &data_bytes);
-    size_t n = header ? strlen(header) : 0;
+    int n;
+    char *header = header_of(net, &n, &data_bytes);
+    size_t begin = LENGTH_BYTES + (size_t) n; /* of the numbers */
     fmal_status st =
         header ? FMAL_OK
                : FMAL_FAIL(FMAL_ERR_NOMEM, "%s: no memory for its header", path);
 
     if (st == FMAL_OK)
-        st = FMAL_ALLOC(&file, (fmal_idx) (LENGTH_BYTES + n) + data_bytes);
+        st = FMAL_ALLOC(&file, (fmal_idx) begin + data_bytes);
     if (st == FMAL_OK) {
-        put_number(file, LENGTH_BYTES, n);
-        memcpy(file + LENGTH_BYTES, header, n);
-        put_values(net, file + LENGTH_BYTES + n);
-        st = fmal_file_replace(path, file, LENGTH_BYTES + n + (size_t) data_bytes);
+        put_number(file, LENGTH_BYTES, (uint64_t) n);
+        memcpy(file + LENGTH_BYTES, header, (size_t) n);
+        put_values(net, file + begin);
+        st = fmal_file_replace(path, file, begin + (size_t) data_bytes);
     }
     free(header);
     fmal_free(&file);

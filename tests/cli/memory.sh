@@ -33,6 +33,8 @@ if [ "${1:-}" = quick ]; then
     planned "all classes, sorted" wide.h5 --batch 3 --lazy exact
     planned "double precision" wide.h5 --batch 3 --precision double
     planned "features in the file" wide.h5 --strategy bait-binary --batch 4 --stream
+    planned "class blocks, features in the file" wide.h5 --fisher block --batch 4 --stream
+    planned "the diagonal, features in the file" wide.h5 --fisher diag --batch 4 --stream
     planned "no search" wide.h5 --strategy entropy --batch 30
     make_pool numbers.h5 --n 20000 --d 200 --add embeddings --drop features --drop logits
     planned "dense factors" numbers.h5 --batch 3

@@ -41,6 +41,10 @@ bad "label below -1" "/train/labels: -2 for sample 590" --set labels:590=-2
 bad "label out of range" "/train/labels: the largest label is 2000000000" --set labels:590=2e9
 refuse "more rounds than labels" 1 "are 615 labels; $dir/good.h5 has 600 training samples" \
     run --data "$dir/good.h5" --run out --initial 15 --batch 300 --rounds 2 --quiet
+refuse "crops of features" 1 "$dir/good.h5: holds features, and only images" \
+    run --data "$dir/good.h5" "${small[@]}" --augment crop-flip
+refuse "none left to train on" 1 "validation holds out 1 of 1 labelled samples" \
+    run --data "$dir/good.h5" "${small[@]}" --initial 1 --validation 0.5
 settle
 
 # ---- The folder -------------------------------------------------------------------------

@@ -31,6 +31,10 @@ alike --strategy bait-topc
 alike --strategy bait-binary --lazy exact
 alike --strategy bait-binary --lazy off --oversample 1
 alike --strategy bait --precision double
+alike --fisher block
+alike --fisher block --strategy bait-topc --select top
+alike --fisher diag
+alike --fisher diag --strategy bait-binary --oversample 1
 alike --strategy entropy
 
 # A search that was stopped without it goes on with it.
@@ -48,13 +52,16 @@ plan_first=
 make_pool nan.h5 --n 900 --set features:700=nan
 refuse "NaN" 1 "/features of sample 700, column 0 is NaN" \
     select --quiet --stream --pool "$dir/nan.h5" --batch 3
+refuse "NaN, diagonal" 1 "/features of sample 700, column 0 is NaN" \
+    select --quiet --stream --pool "$dir/nan.h5" --batch 3 --fisher diag
 settle
 
-# cut_while_running NP: long work, and the pool loses its end
+# cut_while_running NP ARGUMENT...: long work, and the pool loses its end
 cut_while_running() {
     local np=$1 pid
+    shift
     make_pool long.h5 --n 20000 --d 64 --c 3
-    fresh "$np" select --stream --pool "$dir/long.h5" --batch 9000 --lazy off &
+    fresh "$np" select --stream --pool "$dir/long.h5" --batch 9000 "$@" &
     pid=$!
     for _ in $(seq 200); do
         grep -qs 'plan memory' "$work/np$np/err" && break
@@ -69,6 +76,8 @@ cut_while_running() {
     same "cut on np $np: says it once" \
         "$(grep -c 'the file was cut short' "$work/np$np/err")" 1
 }
-cut_while_running 1
-cut_while_running 3
+cut_while_running 1 --lazy off
+cut_while_running 3 --lazy off
+cut_while_running 2 --fisher block
+cut_while_running 2 --fisher diag
 finish

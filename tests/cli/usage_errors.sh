@@ -65,6 +65,20 @@ refuse "--oversample without a search" 2 "--oversample: --select top adds nothin
     "${pool[@]}" --strategy bait --select top --oversample 3
 refuse "--momentum with adam" 2 "--momentum: the optimizer 'adam' has its own" \
     run --data none.h5 --run out --optimizer adam --momentum 0.5
+refuse "--nesterov with adam" 2 "--nesterov: the optimizer 'adam' has a momentum of its own" \
+    run --data none.h5 --run out --nesterov
+refuse "--nesterov without momentum" 2 "--nesterov: there is none with --momentum 0" \
+    run --data none.h5 --run out --optimizer sgd --momentum 0 --nesterov
+for name in step-epochs step-factor; do
+    refuse "--$name without steps" 2 "--$name: only --schedule step uses it" \
+        run --data none.h5 --run out --schedule cosine "--$name" 1
+done
+refuse "--patience without --validation" 2 "--patience: it watches the samples that --validation" \
+    run --data none.h5 --run out --patience 3
+refuse "--validation that leaves too few" 2 "--validation: 0.95 is too large" \
+    run --data none.h5 --run out --validation 0.95
+refuse "an unknown schedule" 2 "--schedule: unknown schedule 'cosin'; did you mean 'cosine'?" \
+    run --data none.h5 --run out --schedule cosin
 refuse "--hidden without a hidden layer" 2 "--hidden: the model 'logreg' has no hidden layer" \
     run --data none.h5 --run out --model logreg --hidden 5
 

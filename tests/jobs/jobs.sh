@@ -79,6 +79,32 @@ select=(slurm_select.sh --batch 400 --lambda 0.001 --progress never)
 FMAL_OUTPUT=whole.h5 FMAL_RANKS=2 bash "$jobs/slurm_select.sh" "${select[@]:1}" >out 2>log
 ok "select by hand"
 
+# A failure is no reason to wait for anybody; mpirun has its own settings here.
+rc=0 began=$SECONDS
+env -u OMPI_MCA_odls_base_sigkill_timeout FMAL_RANKS=2 \
+    bash "$jobs/slurm_select.sh" --batches 400 >out 2>log || rc=$?
+expect_rc 2 "a wrong option"
+[ $((SECONDS - began)) -lt 20 ] || die "a wrong option takes $((SECONDS - began)) s"
+ok "a failure by hand"
+
+for signal in TERM INT; do
+    rm -f picks.*
+    FMAL_OUTPUT=picks.h5 FMAL_RANKS=2 env --default-signal=INT \
+        bash "$jobs/slurm_select.sh" "${select[@]:1}" --checkpoint-steps 1 >out 2>log &
+    job=$!
+    children+=("$job")
+    await "first save" test -e picks.h5.part
+    kill -"$signal" "$job"
+    await_job
+    expect_rc 3 "$signal by hand"
+    said "stopped by signal"
+done
+FMAL_OUTPUT=picks.h5 FMAL_RANKS=2 bash "$jobs/slurm_select.sh" "${select[@]:1}" >out 2>log
+said "resume file=picks.h5.part"
+cmp whole.csv picks.csv || die "picks differ"
+rm picks.*
+ok "stopped by hand, and gone on with"
+
 ends_in 3600
 export FMAL_OUTPUT=picks.h5
 leg 7 "${select[@]}" --checkpoint-steps 1

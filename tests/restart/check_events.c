@@ -1,8 +1,8 @@
 /*
  * check_events FILE: an events.jsonl in short, one "event" or "event round" a line.
  *
- * Fails if a line is no JSON object with event and time, if the last one has no end, or
- * if a round is trained or picked twice.
+ * Fails if a line is no JSON object with event and time, if the last one has no end, if
+ * a round is trained or picked twice, or if picks do not follow from a search's steps.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -26,6 +26,30 @@ static int is_new(const char *event, json_int_t round)
     return round >= 0 && round < MAX_ROUNDS && !seen[which][round]++;
 }
 
+static int has(json_t *list, json_t *wanted)
+{
+    json_t *item;
+    size_t i;
+
+    json_array_foreach(list, i, item) if (json_equal(item, wanted)) return 1;
+    return 0;
+}
+
+/* Whether picks of a search are the samples that it added and did not remove. */
+static int is_sound(json_t *pick)
+{
+    json_t *added = json_object_get(pick, "added"), *item;
+    json_t *removed = json_object_get(pick, "removed");
+    json_t *index = json_object_get(pick, "index");
+    size_t i;
+
+    if (!added)
+        return !json_object_get(pick, "objective_before");
+    json_array_foreach(index, i,
+                       item) if (!has(added, item) || has(removed, item)) return 0;
+    return json_array_size(added) == json_array_size(removed) + json_array_size(index);
+}
+
 static int check_line(const char *path, int number, const char *line)
 {
     json_t *object = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
@@ -39,6 +63,8 @@ static int check_line(const char *path, int number, const char *line)
         printf("%s\n", event);
     else if (!is_new(event, json_integer_value(round)))
         bad = complain(path, number, "repeats a round");
+    else if (!is_sound(object))
+        bad = complain(path, number, "has picks that were not added, or removed again");
     else
         printf("%s %lld\n", event, (long long) json_integer_value(round));
     json_decref(object);

@@ -45,16 +45,16 @@ kill_at "checkpoint-end:3:$last" "$ranks" cut "${steps[@]}"
 expect_position cut "picking the batch of round 1,30 added, 5 removed"
 ok "after a checkpoint"
 
-kill_at file-middle:4 "$ranks" cut "${steps[@]}"
+kill_at file-middle:5 "$ranks" cut "${steps[@]}"
 expect_position cut "picking the batch of round 1,30 added, 10 removed"
 compgen -G 'cut/checkpoint*.new' >/dev/null || die "no file was left half written"
 ok "while writing a checkpoint"
 
-kill_at file-written:3 "$ranks" cut "${steps[@]}"
+kill_at file-written:4 "$ranks" cut "${steps[@]}"
 expect_position cut "picking the batch of round 1,30 added, 10 removed"
 ok "before a checkpoint has its name"
 
-kill_at file-renamed:3 "$ranks" cut "${steps[@]}"
+kill_at file-renamed:4 "$ranks" cut "${steps[@]}"
 expect_position cut "picking the batch of round 1,30 added, 10 removed"
 ok "before it takes the place of the one before"
 

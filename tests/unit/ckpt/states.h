@@ -14,7 +14,15 @@
 #include "fmal/mem.h"
 #include "fmal_test.h"
 
-enum { INITIAL = 4, BATCH = 3, ROUND = 2, PARAMS = 11, OPTIMISER = 5, CLASSES = 3 };
+enum {
+    INITIAL = 4,
+    BATCH = 3,
+    ROUND = 2,
+    PARAMS = 11,
+    STATS = 3,
+    OPTIMISER = 5,
+    CLASSES = 3
+};
 
 /** Picks up to a stage of ROUND. */
 static inline int64_t picks_at(fmal_stage stage)
@@ -71,14 +79,16 @@ static inline fmal_run_state state_at(fmal_stage stage)
         .pick_scores = room(picks_at(stage), sizeof(double)),
         .params = room(PARAMS, sizeof(float)),
         .n_params = PARAMS,
+        .stats = room(STATS, sizeof(float)),
+        .n_stats = STATS,
         .optimizer = room(OPTIMISER, sizeof(float)),
         .n_optimizer = stage == FMAL_STAGE_TRAIN ? OPTIMISER : 0,
-        .epochs = stage == FMAL_STAGE_TRAIN ? 17 : 0,
-        .steps = stage == FMAL_STAGE_TRAIN ? (int64_t) 1 << 40 : 0,
         .events_bytes = 123456789012,
         .seconds = 0.1,
     };
 
+    if (stage == FMAL_STAGE_TRAIN)
+        s.trained = (fmal_train_count){ 17, (int64_t) 1 << 40, 11, 1.0 / 3 };
     for (int r = 0; r < ROUND + 1; r++)
         s.rounds[r] =
             (fmal_round){ 10 + r,        20 + r,        1.0 / (r + 3), 2.0 / (r + 3),
@@ -95,6 +105,8 @@ static inline fmal_run_state state_at(fmal_stage stage)
     }
     for (int i = 0; i < PARAMS; i++)
         s.params[i] = 1.0f / (float) (i - 5);
+    for (int i = 0; i < STATS; i++)
+        s.stats[i] = 3.0f / (float) (i + 7);
     for (int i = 0; i < OPTIMISER; i++)
         s.optimizer[i] = -1e-40f * (float) i;
     if (stage == FMAL_STAGE_PICK) {
@@ -104,7 +116,8 @@ static inline fmal_run_state state_at(fmal_stage stage)
     return s;
 }
 
-#define SAME(a, b, count) (memcmp((a), (b), (size_t) (count) * sizeof *(a)) == 0)
+#define SAME(a, b, count)                                                              \
+    ((count) == 0 || memcmp((a), (b), (size_t) (count) * sizeof *(a)) == 0)
 
 static inline bool same_selection(const fmal_select_state *a,
                                   const fmal_select_state *b)
@@ -124,8 +137,11 @@ static inline bool same_state(const fmal_run_state *a, const fmal_run_state *b)
 
     return a->round == b->round && a->stage == b->stage &&
            a->rounds_done == b->rounds_done && a->n_picks == b->n_picks &&
-           a->n_params == b->n_params && a->n_optimizer == b->n_optimizer &&
-           a->epochs == b->epochs && a->steps == b->steps &&
+           a->n_params == b->n_params && a->n_stats == b->n_stats &&
+           a->n_optimizer == b->n_optimizer && a->trained.epochs == b->trained.epochs &&
+           a->trained.steps == b->trained.steps &&
+           a->trained.best_epoch == b->trained.best_epoch &&
+           a->trained.best_loss == b->trained.best_loss &&
            a->events_bytes == b->events_bytes && a->seconds == b->seconds &&
            SAME(a->rounds, b->rounds, rounds) && a->classes == b->classes &&
            SAME(a->right, b->right, a->rounds_done * a->classes) &&
@@ -134,6 +150,7 @@ static inline bool same_state(const fmal_run_state *a, const fmal_run_state *b)
            SAME(a->pick_labels, b->pick_labels, a->n_picks) &&
            SAME(a->pick_scores, b->pick_scores, a->n_picks) &&
            SAME(a->params, b->params, a->n_params) &&
+           SAME(a->stats, b->stats, a->n_stats) &&
            SAME(a->optimizer, b->optimizer, a->n_optimizer) &&
            a->has_selection == b->has_selection &&
            (!a->has_selection || same_selection(&a->selection, &b->selection));

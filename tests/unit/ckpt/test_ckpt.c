@@ -61,7 +61,8 @@ static void test_first(fmal_test *t)
     fmal_identity id = identity();
     fmal_run_state s = state_at(FMAL_STAGE_TRAIN);
 
-    s.round = s.rounds_done = s.n_params = s.n_optimizer = s.epochs = s.steps = 0;
+    s.round = s.rounds_done = s.n_params = s.n_stats = s.n_optimizer = 0;
+    s.trained = (fmal_train_count){ 0 };
     s.n_picks = INITIAL;
     fmal_test_status(t, fmal_ckpt_save_run(&t->ctx, dir, &id, &s), FMAL_OK,
                      "the first checkpoint");

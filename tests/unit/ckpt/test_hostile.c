@@ -31,6 +31,7 @@ static const struct {
     { "/picks/score", false, INITIAL + BATCH },
     { "/picks/first", true, ROUND + 1 },
     { "/model/parameters", false, PARAMS },
+    { "/model/statistics", false, STATS },
     { "/model/optimizer", false, 0 },
     { "/selection/added", true, 6 },
     { "/selection/gain", false, 6 },
@@ -52,9 +53,9 @@ static const struct {
 /* Lengths that nothing else in the file contradicts. */
 static bool is_free(int array)
 {
-    static const char *const names[] = { "/picks/index", "/model/parameters",
-                                         "/model/optimizer", "/selection/added",
-                                         "/selection/removed" };
+    static const char *const names[] = { "/picks/index",      "/model/parameters",
+                                         "/model/statistics", "/model/optimizer",
+                                         "/selection/added",  "/selection/removed" };
 
     for (int i = 0; i < FMAL_COUNT(names); i++)
         if (strcmp(arrays[array].name, names[i]) == 0)
@@ -220,6 +221,14 @@ static fmal_status load_forged(fmal_test *t, const forgery *how)
     return found ? st : FMAL_ERR_EMPTY;
 }
 
+/* Without its first array there is no selection, and many networks have no statistics.
+ */
+static bool is_optional(const char *name)
+{
+    return strcmp(name, "/selection/added") == 0 ||
+           strcmp(name, "/model/statistics") == 0;
+}
+
 static void test_arrays(fmal_test *t)
 {
     for (int i = 0; i < FMAL_COUNT(arrays); i++)
@@ -233,8 +242,7 @@ static void test_arrays(fmal_test *t)
 
             if (length && (is_free(i) || (how.fault == SHORT && arrays[i].n == 0)))
                 continue;
-            /* Without its first array there is no selection. */
-            if (how.fault == MISSING && strcmp(arrays[i].name, "/selection/added") == 0)
+            if (how.fault == MISSING && is_optional(arrays[i].name))
                 continue;
             snprintf(name, sizeof name, "%s: %s", arrays[i].name, faults[k].name);
             fmal_status st = load_forged(t, &how);

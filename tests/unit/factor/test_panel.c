@@ -113,11 +113,7 @@ static void test_layout(fmal_test *t, const samples *s, int block)
 
         fmal_test_ok(t, is_laid_out(panel, &part, list, n), "%s: slots",
                      list_names[kind]);
-        double none = 0;
-        fmal_panel_load(panel, &none, 0);
-        fmal_test_ok(
-            t, fmal_panel_apply_flops(panel) == 0 && fmal_panel_bytes(f, n, 1) > 0,
-            "%s: counts", list_names[kind]);
+        fmal_test_ok(t, fmal_panel_bytes(f, n, 1) > 0, "%s: bytes", list_names[kind]);
         fmal_panel_destroy(&panel);
         fmal_test_ok(t, !panel, "%s: gone", list_names[kind]);
         fmal_panel_destroy(&panel);

@@ -90,6 +90,7 @@ static inline fmal_run_state state_copy(const fmal_run_state *from)
     s.pick_labels = ARRAY_COPY(from->pick_labels, from->n_picks);
     s.pick_scores = ARRAY_COPY(from->pick_scores, from->n_picks);
     s.params = ARRAY_COPY(from->params, from->n_params);
+    s.stats = ARRAY_COPY(from->stats, from->n_stats);
     s.optimizer = ARRAY_COPY(from->optimizer, from->n_optimizer);
     if (s.has_selection) {
         fmal_select_state *to = &s.selection;

@@ -48,11 +48,19 @@ static void negative_picks(fmal_run_state *s)
 }
 static void negative_epochs(fmal_run_state *s)
 {
-    s->epochs = -1;
+    s->trained.epochs = -1;
 }
 static void negative_steps(fmal_run_state *s)
 {
-    s->steps = INT64_MIN;
+    s->trained.steps = INT64_MIN;
+}
+static void best_of_none(fmal_run_state *s)
+{
+    s->trained.best_epoch = 1;
+}
+static void no_best_loss(fmal_run_state *s)
+{
+    s->trained.best_loss = NAN;
 }
 static void foreign_pick(fmal_run_state *s)
 {
@@ -86,6 +94,12 @@ static void few_weights(fmal_run_state *s)
 {
     s->n_params--;
 }
+static void strange_statistics(fmal_run_state *s)
+{
+    free(s->stats);
+    s->stats = bytes_copy((float[]){ 1, 2 }, 2, sizeof(float));
+    s->n_stats = 2;
+}
 static void selecting_while_training(fmal_run_state *s)
 {
     s->has_selection = true;
@@ -93,7 +107,7 @@ static void selecting_while_training(fmal_run_state *s)
 }
 static void training_while_picking(fmal_run_state *s)
 {
-    s->epochs = 1;
+    s->trained.epochs = 1;
 }
 static void little_optimizer(fmal_run_state *s)
 {
@@ -144,6 +158,8 @@ static const struct {
     { "a negative number of picks", TRAINING, negative_picks },
     { "a negative number of epochs", TRAINING, negative_epochs },
     { "a negative number of steps", TRAINING, negative_steps },
+    { "a best epoch though no samples are held out", TRAINING, best_of_none },
+    { "a best loss that is no number", TRAINING, no_best_loss },
     { "a pick outside the data", TRAINING, foreign_pick },
     { "a negative pick", PICKED, negative_pick },
     { "a pick twice", ADDING, repeated_pick },
@@ -153,6 +169,7 @@ static const struct {
     { "no weights in a training", TRAINING, no_weights },
     { "no weights for picking", ADDING, no_weights },
     { "weights of a smaller network", PICKED, few_weights },
+    { "statistics of another network", PICKED, strange_statistics },
     { "a selection in a training", TRAINING, selecting_while_training },
     { "epochs in a selection", ADDING, training_while_picking },
     { "the optimizer of a smaller network", TRAINING, little_optimizer },
@@ -170,11 +187,11 @@ static bool is_moment(const fmal_run_state *s, moment when)
     case FIRST:
         return s->n_params == 0;
     case TRAINING:
-        return s->epochs == 2 && s->round == 1;
+        return s->trained.epochs == 2 && s->round == 1;
     case ADDING:
         return s->has_selection && s->round == 2 && s->selection.n_added == 3;
     case PICKED:
-        return s->stage == FMAL_STAGE_TRAIN && s->epochs == 0 && s->round == 1;
+        return s->stage == FMAL_STAGE_TRAIN && s->trained.epochs == 0 && s->round == 1;
     }
     return false;
 }

@@ -1,19 +1,23 @@
 /* A run that goes on from any of its saved states, or is stopped after every epoch and
    every step, ends with the bits of one that was left alone. */
 #include "small_run.h"
+#include "../train/recipes.h"
 
 #include <math.h>
 
 typedef struct {
     const char *name, *strategy;
     bool warm;
+    const recipe *training;
 } flavour;
 
 static const flavour flavours[] = {
-    { "bait", "bait", false },
-    { "bait, warm", "bait", true },
-    { "random", "random", false },
-    { "entropy, warm", "entropy", true },
+    { "bait", "bait", false, &recipes[0] },
+    { "bait, warm", "bait", true, &recipes[0] },
+    { "random", "random", false, &recipes[0] },
+    { "entropy, warm", "entropy", true, &recipes[0] },
+    { "random, trained with everything", "random", false,
+      &recipes[FMAL_COUNT(recipes) - 1] },
 };
 
 /* Saved states by what was under way. */
@@ -29,10 +33,10 @@ static census count_states(const witness *w)
         const fmal_run_state *s = &w->saved[i];
 
         c.first += s->n_params == 0;
-        c.training += s->epochs > 0;
+        c.training += s->trained.epochs > 0;
         c.adding += s->has_selection && s->selection.n_removed == 0;
         c.removing += s->has_selection && s->selection.n_removed > 0;
-        c.between += s->n_params > 0 && s->epochs == 0 && !s->has_selection &&
+        c.between += s->n_params > 0 && s->trained.epochs == 0 && !s->has_selection &&
                      s->stage != FMAL_STAGE_DONE;
         c.done += s->stage == FMAL_STAGE_DONE;
     }
@@ -67,7 +71,8 @@ static void test_every_state(fmal_test *t, const fmal_run_setup *setup, witness 
         if (!same)
             printf("# state %d: stage %d of round %d, %d epochs, %d + %d steps\n", i,
                    (int) w->saved[i].stage, (int) w->saved[i].round,
-                   (int) w->saved[i].epochs, (int) w->saved[i].selection.n_added,
+                   (int) w->saved[i].trained.epochs,
+                   (int) w->saved[i].selection.n_added,
                    (int) w->saved[i].selection.n_removed);
         fmal_run_state_clear(&end);
     }
@@ -137,6 +142,7 @@ static void test_flavour(fmal_test *t, const flavour *f)
     fmal_run_state whole = { 0 };
 
     options.warm = f->warm;
+    f->training->change(&options.train);
     hooks.every_seconds = 1e-9; /* after every epoch */
     hooks.every_steps = 1;
     test_every_state(t, &setup, &w, f, &whole);

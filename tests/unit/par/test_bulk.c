@@ -90,6 +90,51 @@ static void test_sums(fmal_test *t)
                  "the sum of one number");
 }
 
+static const struct {
+    const char *name;
+    fmal_idx n, width;
+    int block, owners; /* 0: all ranks */
+} parts[] = {
+    { "rows for all", 37, 5, 1, 0 },
+    { "whole blocks", 37, 5, 8, 0 },
+    { "fewer rows than ranks", 2, 7, 1, 0 },
+    { "no row", 0, 7, 4, 0 },
+    { "owners are the first ranks", 37, 3, 4, 2 },
+    { "one owner", 11, 3, 1, 1 },
+    { "several pieces", 5, PIECE / 8 + 3, 1, 0 },
+};
+
+/* Number i of row-blocks on a rank. */
+static int64_t number_of(fmal_idx i, int rank)
+{
+    return ((int64_t) 1 << 55) + i * (rank + 1);
+}
+
+static void test_parts(fmal_test *t, int row)
+{
+    int owners = parts[row].owners, size = t->ctx.size, rank = t->ctx.rank;
+    int64_t *x = NULL, *room = NULL, ranks = (int64_t) size * (size + 1) / 2;
+
+    owners = owners == 0 || owners > size ? size : owners;
+    fmal_part all = fmal_part_of(parts[row].n, parts[row].block, 0, owners);
+    fmal_idx piece = all.block * parts[row].width, count = all.blocks * piece;
+    bool ok =
+        FMAL_ALLOC(&x, count) == FMAL_OK && FMAL_ALLOC(&room, FMAL_SUM_ROOM) == FMAL_OK;
+
+    for (fmal_idx i = 0; i < count; i++)
+        x[i] = number_of(i, rank);
+    fmal_sum_i64_parts(&t->ctx, &all, parts[row].width, x, room);
+    for (fmal_idx i = 0; i < count; i++) {
+        bool mine = fmal_part_owner(&all, i / piece * all.block) == rank;
+        int64_t sum = ((int64_t) size << 55) + i * ranks;
+
+        ok = ok && x[i] == (mine ? sum : number_of(i, rank));
+    }
+    fmal_test_ok(t, ok, "sums of parts: %s", parts[row].name);
+    fmal_free(&x);
+    fmal_free(&room);
+}
+
 /* Bytes that rank r gives. */
 typedef size_t amount(int r);
 
@@ -160,6 +205,8 @@ int main(int argc, char **argv)
 
     test_bcast(&t);
     test_sums(&t);
+    for (int row = 0; row < FMAL_COUNT(parts); row++)
+        test_parts(&t, row);
     test_gather(&t);
     return fmal_test_end(&t);
 }

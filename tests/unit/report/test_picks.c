@@ -4,6 +4,7 @@
 #include "fmal/mem.h"
 #include "fmal/report.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { N = 3, POOL = 7 };
@@ -59,6 +60,42 @@ static void test_round_trip(fmal_test *t, bool has_objective)
     st = fmal_picks_load(h, N - 1, &got);
     fmal_test_ok(t, st == FMAL_ERR_FORMAT && !got.index, "of fewer samples than picks");
     fmal_h5_close(&h);
+}
+
+/* Fields of an event, on every rank. */
+static void test_decisions(fmal_test *t)
+{
+    fmal_idx added[] = { 5, 2, 9, 7 }, removed[] = { 9 };
+    fmal_batch batch = { .n = 3,
+                         .has_objective = true,
+                         .forward = 4,
+                         .backward = 1,
+                         .added = added,
+                         .removed = removed,
+                         .log = { .refreshes = 3,
+                                  .rescored = 17,
+                                  .scored = 10,
+                                  .margin = INFINITY,
+                                  .error = 0.5 } };
+    json_t *want =
+        json_pack("{s:[i,i,i,i], s:[i], s:i, s:i, s:f, s:n, s:f}", "added", 5, 2, 9, 7,
+                  "removed", 9, "refreshes", 3, "rescored", 17, "scored_each_step", 2.5,
+                  "smallest_margin", "largest_error", 0.5);
+    json_t *got = fmal_decisions_json(&batch);
+
+    fmal_test_ok(t, want && json_equal(got, want), "decisions, without a margin");
+    json_decref(got);
+    batch.log.margin = 0.125;
+    got = fmal_decisions_json(&batch);
+    fmal_test_ok(t, json_real_value(json_object_get(got, "smallest_margin")) == 0.125,
+                 "with one");
+    json_decref(got);
+    batch.has_objective = false;
+    got = fmal_decisions_json(&batch);
+    fmal_test_ok(t, json_is_object(got) && json_object_size(got) == 0,
+                 "none without a search");
+    json_decref(got);
+    json_decref(want);
 }
 
 static const struct {
@@ -118,5 +155,6 @@ int main(int argc, char **argv)
     test_round_trip(&t, true);
     test_round_trip(&t, false);
     test_bad(&t);
+    test_decisions(&t);
     return fmal_test_end(&t);
 }

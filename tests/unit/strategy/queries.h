@@ -93,6 +93,16 @@ static inline const fmal_strategy *strategy_named(const char *name)
 }
 
 /** The same samples in the same order with the same bits of scores. */
+/** Of a search. */
+static inline bool same_steps(const fmal_batch *a, const fmal_batch *b)
+{
+    size_t size = sizeof *a->added;
+
+    return a->forward == b->forward && a->backward == b->backward &&
+           memcmp(a->added, b->added, (size_t) a->forward * size) == 0 &&
+           memcmp(a->removed, b->removed, (size_t) a->backward * size) == 0;
+}
+
 static inline bool same_batch(const fmal_batch *a, const fmal_batch *b)
 {
     size_t n = (size_t) a->n;

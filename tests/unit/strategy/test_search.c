@@ -79,7 +79,9 @@ static void test_saves(fmal_test *t, const pool *p, const fmal_batch *want)
             fmal_keeper resume = { .resume = &s.last };
 
             st = pick(&t->ctx, p, "bait", &resume, false, &again);
-            fmal_test_ok(t, st == FMAL_OK && same_batch(&again, want),
+            fmal_test_ok(t,
+                         st == FMAL_OK && same_batch(&again, want) &&
+                             same_steps(&again, want),
                          "and gone on with from step %d",
                          (int) (s.last.n_added + s.last.n_removed));
         }

@@ -12,6 +12,7 @@
 #include "fmal/mem.h"
 #include "fmal/nn.h"
 #include "fmal/rng.h"
+#include "fmal/train.h"
 
 enum { BLOB_INPUTS = 6, BLOB_CLASSES = 3, BLOB_BLOCK = 4, BLOB_HIDDEN = 5 };
 
@@ -79,6 +80,12 @@ static inline void blobs_label(fmal_split *split, fmal_idx ig, int32_t label)
 static inline bool same_bits(const void *a, const void *b, size_t bytes)
 {
     return memcmp(a, b, bytes) == 0;
+}
+
+static inline bool same_count(const fmal_train_count *a, const fmal_train_count *b)
+{
+    return a->epochs == b->epochs && a->steps == b->steps &&
+           a->best_epoch == b->best_epoch && a->best_loss == b->best_loss;
 }
 
 /** A network for it, with first weights. */

@@ -2,6 +2,7 @@
    that was left alone. */
 #include "fmal_test.h"
 #include "blobs.h"
+#include "recipes.h"
 
 #include "fmal/train.h"
 
@@ -12,8 +13,8 @@ enum { TRAIN = 53, LABELLED = 31, EPOCHS = 5, SAVED = 2 };
 
 /* All that a checkpoint keeps of a training. */
 typedef struct {
-    float params[256], state[512];
-    int64_t epochs, steps;
+    float params[256], state[768];
+    fmal_train_count count;
     fmal_epoch last;
 } snapshot;
 
@@ -24,18 +25,19 @@ typedef struct {
     fmal_trainer *trainer;
 } workshop;
 
-static fmal_train_options options_of(fmal_optimizer optimizer)
+static fmal_train_options options_of(const recipe *r)
 {
-    return (fmal_train_options){
-        .optimizer = optimizer,
+    fmal_train_options o = {
         .rate = 0.02,
-        .momentum = 0.8,
         .batch = 12,
         .micro_batch = 5,
         .max_epochs = EPOCHS,
         .stop_accuracy = 2,
         .seed = 7,
     };
+
+    r->change(&o);
+    return o;
 }
 
 static void set_up(workshop *w, const fmal_ctx *ctx, const fmal_train_options *options)
@@ -65,7 +67,7 @@ static void save(workshop *w, snapshot *s)
     memcpy(s->state, state, (size_t) count * sizeof *state);
     memcpy(s->params, fmal_net_params(w->net),
            (size_t) fmal_net_size(w->net) * sizeof(float));
-    fmal_trainer_counters(w->trainer, &s->epochs, &s->steps);
+    s->count = fmal_trainer_counters(w->trainer);
 }
 
 static void restore(workshop *w, const snapshot *s)
@@ -76,7 +78,7 @@ static void restore(workshop *w, const snapshot *s)
     memcpy(state, s->state, (size_t) count * sizeof *state);
     memcpy(fmal_net_params(w->net), s->params,
            (size_t) fmal_net_size(w->net) * sizeof(float));
-    fmal_trainer_resume(w->trainer, s->epochs, s->steps);
+    fmal_trainer_resume(w->trainer, &s->count);
 }
 
 /* Train for some epochs, from a snapshot unless it is NULL, and leave another. */
@@ -98,23 +100,23 @@ static void train(const fmal_ctx *ctx, const fmal_train_options *options,
 
 static bool same(const snapshot *a, const snapshot *b)
 {
-    return a->epochs == b->epochs && a->steps == b->steps &&
-           a->last.epoch == b->last.epoch && a->last.loss == b->last.loss &&
-           a->last.accuracy == b->last.accuracy && a->last.finished &&
+    return same_count(&a->count, &b->count) && a->last.epoch == b->last.epoch &&
+           a->last.loss == b->last.loss && a->last.accuracy == b->last.accuracy &&
+           a->last.validation_loss == b->last.validation_loss && a->last.finished &&
            b->last.finished && same_bits(a->params, b->params, sizeof a->params) &&
            same_bits(a->state, b->state, sizeof a->state);
 }
 
-static void test_resume(fmal_test *t, const fmal_ctx *self, fmal_optimizer optimizer)
+static void test_resume(fmal_test *t, const fmal_ctx *self, const recipe *r)
 {
-    const char *name = fmal_optimizer_names[optimizer];
-    const fmal_train_options options = options_of(optimizer);
+    const char *name = r->name;
+    const fmal_train_options options = options_of(r);
     static snapshot whole, half, rest;
 
     train(&t->ctx, &options, NULL, EPOCHS, &whole);
     train(&t->ctx, &options, NULL, SAVED, &half);
-    fmal_test_ok(t, half.epochs == SAVED && !half.last.finished, "%s: saved midway",
-                 name);
+    fmal_test_ok(t, half.count.epochs == SAVED && !half.last.finished,
+                 "%s: saved midway", name);
     train(&t->ctx, &options, &half, EPOCHS - SAVED, &rest);
     fmal_test_ok(t, same(&whole, &rest), "%s: resumed to the same bits", name);
     train(self, &options, &half, EPOCHS - SAVED, &rest);
@@ -124,7 +126,7 @@ static void test_resume(fmal_test *t, const fmal_ctx *self, fmal_optimizer optim
 /* The order of an epoch's samples shows in the weights that it leaves. */
 static void test_order(fmal_test *t)
 {
-    const fmal_train_options options = options_of(FMAL_SGD);
+    const fmal_train_options options = options_of(&recipes[1]);
     fmal_train_options other_seed = options, other_round = options;
     static snapshot start, first, other;
     size_t bytes = sizeof first.params;
@@ -142,7 +144,7 @@ static void test_order(fmal_test *t)
     train(&t->ctx, &other_round, &start, 1, &other);
     fmal_test_ok(t, !same_bits(first.params, other.params, bytes),
                  "so does another round");
-    start.epochs++;
+    start.count.epochs++;
     train(&t->ctx, &options, &start, 1, &other);
     fmal_test_ok(t, !same_bits(first.params, other.params, bytes), "and another epoch");
 }
@@ -153,8 +155,8 @@ int main(int argc, char **argv)
     fmal_ctx self;
 
     fmal_ctx_init(&self, MPI_COMM_SELF);
-    test_resume(&t, &self, FMAL_ADAM);
-    test_resume(&t, &self, FMAL_SGD);
+    for (int i = 0; i < FMAL_COUNT(recipes); i++)
+        test_resume(&t, &self, &recipes[i]);
     test_order(&t);
     return fmal_test_end(&t);
 }

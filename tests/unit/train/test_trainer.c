@@ -2,10 +2,12 @@
    ranks together and by every rank alone. */
 #include "fmal_test.h"
 #include "blobs.h"
+#include "recipes.h"
 
 #include "fmal/train.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { TRAIN = 53, MOST = 37 };
@@ -28,8 +30,8 @@ static const struct {
 /* What a training left. */
 typedef struct {
     fmal_epoch last;
-    int64_t epochs, steps;
-    float params[256], state[512];
+    fmal_train_count count;
+    float params[256], state[768];
 } outcome;
 
 static fmal_train_options options_of(int row)
@@ -55,7 +57,8 @@ static void choose(fmal_idx *index_g, int n, bool backwards)
         index_g[backwards ? n - 1 - i : i] = i * 3 % TRAIN;
 }
 
-static fmal_status train(const fmal_ctx *ctx, int row, bool backwards, outcome *out)
+static fmal_status train(const fmal_ctx *ctx, int row, const recipe *r, bool backwards,
+                         outcome *out)
 {
     fmal_train_options options = options_of(row);
     fmal_dataset set = blobs(ctx, TRAIN, 0);
@@ -64,6 +67,8 @@ static fmal_status train(const fmal_ctx *ctx, int row, bool backwards, outcome *
     fmal_idx index_g[MOST], count;
     fmal_status st;
 
+    if (r)
+        r->change(&options);
     memset(out, 0, sizeof *out);
     choose(index_g, table[row].n, backwards);
     st = fmal_trainer_create(ctx, net, &set, &options, index_g, table[row].n, &trainer);
@@ -75,7 +80,7 @@ static fmal_status train(const fmal_ctx *ctx, int row, bool backwards, outcome *
         memcpy(out->state, state, (size_t) count * sizeof *state);
         memcpy(out->params, fmal_net_params(net),
                (size_t) fmal_net_size(net) * sizeof(float));
-        fmal_trainer_counters(trainer, &out->epochs, &out->steps);
+        out->count = fmal_trainer_counters(trainer);
     }
     fmal_trainer_destroy(&trainer);
     fmal_net_destroy(&net);
@@ -85,8 +90,8 @@ static fmal_status train(const fmal_ctx *ctx, int row, bool backwards, outcome *
 
 static bool same(const outcome *a, const outcome *b)
 {
-    return a->epochs == b->epochs && a->steps == b->steps &&
-           a->last.loss == b->last.loss && a->last.accuracy == b->last.accuracy &&
+    return same_count(&a->count, &b->count) && a->last.loss == b->last.loss &&
+           a->last.accuracy == b->last.accuracy &&
            same_bits(a->params, b->params, sizeof a->params) &&
            same_bits(a->state, b->state, sizeof a->state);
 }
@@ -98,20 +103,40 @@ static void test_ranks(fmal_test *t, const fmal_ctx *self)
         int steps = (table[i].n + batch - 1) / batch * table[i].epochs;
         static outcome together, alone, backwards;
 
-        fmal_test_status(t, train(&t->ctx, i, false, &together), FMAL_OK,
+        fmal_test_status(t, train(&t->ctx, i, NULL, false, &together), FMAL_OK,
                          table[i].name);
-        fmal_test_ok(
-            t, train(self, i, false, &alone) == FMAL_OK && same(&together, &alone),
-            "%s: the same as on one rank", table[i].name);
         fmal_test_ok(t,
-                     train(&t->ctx, i, true, &backwards) == FMAL_OK &&
+                     train(self, i, NULL, false, &alone) == FMAL_OK &&
+                         same(&together, &alone),
+                     "%s: the same as on one rank", table[i].name);
+        fmal_test_ok(t,
+                     train(&t->ctx, i, NULL, true, &backwards) == FMAL_OK &&
                          same(&together, &backwards),
                      "%s: the same for samples given in another order", table[i].name);
         fmal_test_ok(t,
-                     together.epochs == table[i].epochs &&
+                     together.count.epochs == table[i].epochs &&
                          together.last.epoch == table[i].epochs &&
-                         together.steps == steps,
+                         together.count.steps == steps,
                      "%s: epochs and steps", table[i].name);
+    }
+}
+
+/* Each way to train, on the case with micro-batches of unequal size. */
+static void test_recipes(fmal_test *t, const fmal_ctx *self)
+{
+    static outcome plain, together, alone;
+
+    if (train(self, 1, NULL, false, &plain) != FMAL_OK)
+        abort();
+    for (int i = 0; i < FMAL_COUNT(recipes); i++) {
+        const recipe *r = &recipes[i];
+
+        fmal_test_status(t, train(&t->ctx, 1, r, false, &together), FMAL_OK, r->name);
+        fmal_test_ok(
+            t, train(self, 1, r, false, &alone) == FMAL_OK && same(&together, &alone),
+            "%s: the same as on one rank", r->name);
+        fmal_test_ok(t, !same_bits(plain.params, alone.params, sizeof plain.params),
+                     "%s: makes a difference", r->name);
     }
 }
 
@@ -209,6 +234,7 @@ int main(int argc, char **argv)
 
     fmal_ctx_init(&self, MPI_COMM_SELF);
     test_ranks(&t, &self);
+    test_recipes(&t, &self);
     test_stops(&t);
     test_not_finite(&t, NAN);
     test_not_finite(&t, INFINITY);

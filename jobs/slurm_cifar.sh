@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+#SBATCH --job-name=fmal-cifar
+#SBATCH --ntasks=4
+#SBATCH --cpus-per-task=1
+#SBATCH --time=04:00:00
+#SBATCH --signal=B:USR1@180
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --output=%x-%j.out
+#
+# Active learning on CIFAR-10 in the setting of the FisherMask paper, which is
+# jobs/cifar10.ini, in as many jobs as it takes:
+#
+#   sbatch jobs/slurm_cifar.sh
+#   FMAL_STRATEGY=random sbatch --array=1-5 jobs/slurm_cifar.sh
+#   FMAL_RANKS=2 bash jobs/slurm_cifar.sh
+#
+# Three minutes before its time is up the job saves RUN/checkpoint.h5 and is requeued; it
+# goes on from there. Without Slurm the same runs under mpirun. From the environment:
+#
+#   CIFAR10      folder of the binary batches, data_batch_1.bin to test_batch.bin or the same
+#                with .xz (default: cifar-10-batches-bin, else ../shared/data/cifar10 beside
+#                this tree); read only if FMAL_DATA is not there
+#   FMAL_DATA    the data set, HDF5, made from them (default: cifar10.h5)
+#   FMAL_RUN     directory of the run (default: runs/cifar10-MODEL-STRATEGY-SEED)
+#   FMAL_CONFIG  options of fmal run (default: cifar10.ini beside this script)
+#   FMAL_...     instead of a key of that file: FMAL_MODEL, FMAL_STRATEGY, FMAL_SEED (in a
+#                job array: the task's number), FMAL_INITIAL, FMAL_BATCH, FMAL_ROUNDS,
+#                FMAL_TRAIN_BATCH, FMAL_LEARNING_RATE and so on
+#
+# Words after the script's name go to fmal run, too. More settings: jobs/env.sh.
+set -u -o pipefail
+
+fmal_job=slurm_cifar.sh
+
+# Slurm runs a copy of this script, elsewhere; so look where the job was submitted, too.
+for dir in "${FMAL_JOBS:-}" "$(dirname "$0")" "${SLURM_SUBMIT_DIR:-.}"/jobs "${SLURM_SUBMIT_DIR:-.}"; do
+    [ -n "$dir" ] && [ -r "$dir/env.sh" ] && break
+    dir=''
+done
+# shellcheck source=jobs/env.sh
+. "${dir:?submit from the folder above jobs/, or set FMAL_JOBS to it}/env.sh"
+
+config=${FMAL_CONFIG:-$dir/cifar10.ini}
+data=${FMAL_DATA:-cifar10.h5}
+FMAL_SEED=${FMAL_SEED:-${SLURM_ARRAY_TASK_ID:-}}
+
+# ---- Settings -----------------------------------------------------------------------------
+
+# Every key of the configuration with the value that counts; what the environment says goes
+# to options, too.
+declare -A setting
+options=(--config "$config")
+[ -r "$config" ] || fmal_fail "$config: cannot read; FMAL_CONFIG names the configuration"
+while read -r key equals value _; do
+    [ "$equals" = "=" ] || continue
+    name=${key^^} name=FMAL_${name//-/_}
+    if [ -n "${!name:-}" ]; then
+        value=${!name}
+        options+=("--$key=$value")
+    fi
+    setting[$key]=$value
+done <"$config"
+
+run=${FMAL_RUN:-runs/cifar10-${setting[model]:-}-${setting[strategy]:-}-${setting[seed]:-}}
+
+# ---- Data ---------------------------------------------------------------------------------
+
+# find_batches: sets batches to the folder that has them
+find_batches() {
+    local places=("${CIFAR10:-cifar-10-batches-bin}")
+
+    [ -n "${CIFAR10:-}" ] || places+=("$dir/../../shared/data/cifar10")
+    for batches in "${places[@]}"; do
+        [ ! -d "$batches" ] || return 0
+    done
+    fmal_fail "neither $data nor ${places[0]} is there; set CIFAR10 to the folder of CIFAR-10's binary batches"
+}
+
+# find_batch NAME: sets batch to its path, in $work if it had to be unpacked, or to nothing
+find_batch() {
+    batch=$batches/$1
+    [ ! -e "$batch" ] || return 0
+    batch=''
+    [ -e "$batches/$1.xz" ] || return 0
+    command -v xz >/dev/null || fmal_fail "$batches/$1.xz: cannot unpack it; install xz"
+    batch=$work/$1
+    xz -dc "$batches/$1.xz" >"$batch" || fmal_fail "$batches/$1.xz: cannot unpack it"
+}
+
+# The data set appears when it is complete; a job that makes the same meanwhile is no harm.
+import_batches() {
+    local train=() n
+
+    find_batches
+    fmal_say "importing $batches into $data"
+    work=$(mktemp -d "$data.import-XXXXXX") || exit 1
+    trap 'rm -rf "$work"' EXIT
+    for n in 1 2 3 4 5; do
+        find_batch "data_batch_$n.bin"
+        [ -z "$batch" ] || train+=("$batch")
+    done
+    find_batch test_batch.bin
+    if [ ${#train[@]} -eq 0 ] || [ -z "$batch" ]; then
+        fmal_fail "$batches: no data_batch_1.bin to data_batch_5.bin, or no test_batch.bin"
+    fi
+    "$fmal" import --quiet --format cifar10 --images "${train[@]}" --test-images "$batch" \
+        --output "$work/data.h5" </dev/null >/dev/null || exit
+    mv "$work/data.h5" "$data" || exit
+    rm -rf "$work"
+    trap - EXIT
+}
+
+fmal_find
+[ -e "$data" ] || import_batches
+mkdir -p "$(dirname "$run")" || exit 1
+fmal_run_job "$run" "$run/legs" \
+    "$fmal" run --data "$data" --run "$run" "${options[@]}" "$@"
