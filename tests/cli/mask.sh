@@ -34,7 +34,7 @@ masked "global" 28
 check "a table" grep -qE '^head.weight +21 +21 +100.00 %$' "$work/np1/out"
 check "and a sum" grep -qE '^all +112 +28 +25.00 %$' "$work/np1/out"
 same "all images" "$(h5_values "$work/np1/files/mask.h5" /samples/index | wc -w)" 60
-random=$(h5_values "$work/np1/files/mask.h5" /mask/index)
+global=$(h5_values "$work/np1/files/mask.h5" /mask/index)
 
 accept "layerwise" "${mask[@]}" --mask-method layerwise
 alike "layerwise"
@@ -44,9 +44,10 @@ alike "relative"
 accept "any" "${mask[@]}" --mask-method random
 alike "any"
 masked "any" 28
+any=$(h5_values "$work/np1/files/mask.h5" /mask/index)
 check "any: without images" grep -qF images=0 "$work/np1/err"
 accept "other any" "${mask[@]}" --mask-method random --seed 5
-check "any: another seed" test "$(h5_values "$work/np1/files/mask.h5" /mask/index)" != "$random"
+check "any: another seed" test "$(h5_values "$work/np1/files/mask.h5" /mask/index)" != "$any"
 
 accept "the first images" "${mask[@]}" --mask-images first --mask-samples 5
 alike "the first images"
@@ -93,6 +94,20 @@ on_ranks="1 3"
 accept "a plan" "${mask[@]}" --dry-run
 check "a plan: sizes" grep -q 'parameters=112 head=21 images=60' "$work/np3/out"
 check "a plan: no mask" test ! -e "$work/np3/files/mask.h5"
+
+# ---- Killed -----------------------------------------------------------------------------------
+
+if [ "${FMAL_HAS_HOOKS:-0}" = 1 ]; then
+    FMAL_KILL_AT=fisher-batch:1 everywhere fresh "${mask[@]}"
+    for np in $on_ranks; do
+        same "killed, np $np" "$(cat "$work/np$np/rc")" 137
+        check "killed, np $np: leaves nothing" test -z "$(ls -A "$work/np$np/files")"
+    done
+    everywhere start "${mask[@]}"
+    expect_success "after a kill"
+    alike "after a kill"
+    same "after a kill: the mask" "$(h5_values "$work/np1/files/mask.h5" /mask/index)" "$global"
+fi
 
 # ---- Refusals ---------------------------------------------------------------------------------
 
