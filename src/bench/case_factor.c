@@ -216,15 +216,15 @@ fmal_status fmal_bench_step_bytes(const fmal_bench_setup *s, double *bytes)
     return FMAL_OK;
 }
 
-/* The products of single precision are set beside SGEMM; where a sample has one row,
-   its features are all that a pass needs to read. */
+/* The products of single precision are set beside SGEMM. Where a sample has one row, a
+   pass has to read its features, and G and B, and to write G, B and its score. */
 static void pass_rate(const fmal_bench_setup *s, const fmal_scan *scan,
                       fmal_bench_result *row)
 {
     double n = (double) s->n;
 
     if (s->factor == FMAL_BENCH_BINARY)
-        fmal_bench_rate(row, 4.0 * s->d * n, true);
+        fmal_bench_rate(row, 4.0 * (s->d + 5) * n, true);
     else
         fmal_bench_rate(row, fmal_scan_flops(scan) / FMAL_STREAM_LANES * n, false);
 }

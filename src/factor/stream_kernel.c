@@ -111,18 +111,23 @@ static void multiply(int rows, int depth, const float *w, int first, const float
 }
 
 /* Two rows are too few accumulators to hide the latency, and such passes wait for
-   memory: four tiles at once are eight chains and four streams. */
+   memory: four tiles at once are eight chains. What the next call reads is fetched
+   into the L2 cache on the way, as one stream: the hardware fetches four less well, and
+   stops while a call's results are worked on. */
 static void multiply4(int depth, const float *w, int first, const float *h, float *y,
                       size_t y_stride)
 {
     size_t tile = (size_t) depth * LANES;
+    const float *later = h + 4 * tile;
     vec acc[4][2][PARTS] = { 0 };
 
     w += first;
     for (int a = 0; a < depth; a++, w += FMAL_PANEL_ROWS, h += LANES)
-        _Pragma("GCC unroll 4") for (int t = 0; t < 4; t++)
+        _Pragma("GCC unroll 4") for (int t = 0; t < 4; t++, later += LANES)
         {
             const vec *x = (const vec *) (h + (size_t) t * tile);
+
+            __builtin_prefetch(later, 0, 2);
 
             _Pragma("GCC unroll 4") for (int p = 0; p < PARTS; p++)
             {

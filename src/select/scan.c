@@ -118,14 +118,18 @@ void fmal_scan_destroy(fmal_scan **scan)
     fmal_free(scan);
 }
 
+/* Four chains of comparisons: one would take as long as a sample's score if r is 1. */
 static void find_best(fmal_scan *scan, fmal_idx tile)
 {
     const float *score = scan->score + tile * LANES;
-    float best = score[0];
+    float best[4] = { score[0], score[1], score[2], score[3] };
 
-    for (int lane = 1; lane < LANES; lane++)
-        best = score[lane] > best ? score[lane] : best;
-    scan->best[tile] = best;
+    for (int lane = 4; lane < LANES; lane += 4)
+        for (int i = 0; i < 4; i++)
+            best[i] = score[lane + i] > best[i] ? score[lane + i] : best[i];
+    for (int i = 1; i < 4; i++)
+        best[0] = best[i] > best[0] ? best[i] : best[0];
+    scan->best[tile] = best[0];
 }
 
 /* tr(G (I + G)^-1) of a tile's samples: the score kernel with G for B. */

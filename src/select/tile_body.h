@@ -225,10 +225,15 @@ static VEC NAME(score_part)(int r, REAL sign, const REAL *g, const REAL *b, REAL
             AT(inverse, i) = block.inverse[i - j];
             AT(ratio, i) = block.ratio[i - j];
         }
-    for (int lane = 0; lane < (int) (LANES / PARTS); lane++)
-        if (bad[lane])
-            score[lane] = NAN;
-    return score;
+    return (VEC) ((MASK) score | bad); /* all bits set: NaN */
+}
+
+/* The same for r = 1, where nothing is left but the work of getting there. */
+static VEC NAME(score_number)(REAL sign, const REAL *g, const REAL *b)
+{
+    VEC pivot = 1 + sign * IN(g, 0), score = IN(b, 0) * (1 / pivot);
+
+    return (VEC) ((MASK) score | ~(pivot > 0));
 }
 
 static void NAME(score)(int r, REAL sign, const REAL *g, const REAL *b, REAL *work,
@@ -238,7 +243,8 @@ static void NAME(score)(int r, REAL sign, const REAL *g, const REAL *b, REAL *wo
         size_t skip = (size_t) part * (LANES / PARTS);
 
         ((VEC *) out)[part] =
-            NAME(score_part)(r, sign, g + skip, b + skip, work + skip);
+            r == 1 ? NAME(score_number)(sign, g + skip, b + skip)
+                   : NAME(score_part)(r, sign, g + skip, b + skip, work + skip);
     }
 }
 
