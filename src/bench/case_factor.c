@@ -146,7 +146,7 @@ fmal_status fmal_bench_initial(const fmal_bench_setup *s, fmal_bench_result *row
 {
     bench_pool pool;
     matrices m = { 0 };
-    first_values job = { NULL };
+    first_values job = { 0 };
     const bench_work work = { .run = compute_first, .arg = &job };
 
     FMAL_TRY(fmal_bench_pool_create(s, &pool));
@@ -233,7 +233,7 @@ fmal_status fmal_bench_step(const fmal_bench_setup *s, fmal_bench_result *rows, 
 {
     bool streams = s->factor == FMAL_BENCH_BINARY;
     bench_pool pool;
-    pass job = { NULL };
+    pass job = { 0 };
     const bench_work work = { .run = run_pass, .arg = &job };
 
     FMAL_TRY(fmal_bench_pool_create(s, &pool));

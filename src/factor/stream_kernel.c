@@ -165,6 +165,21 @@ static void project(int r, int cols, const float *y, const float *root,
     }
 }
 
+/* Lanes of a, numbered from 0, and of b, from WIDTH. */
+static inline __attribute__((always_inline)) vec pick_from(vec a, vec b, choice lanes)
+{
+#ifdef __clang__ /* which makes a shuffle of this, and has none of a variable choice   \
+                  */
+    vec x = a;
+
+    _Pragma("GCC unroll 16") for (int j = 0; j < WIDTH; j++) x[j] =
+        lanes[j] < WIDTH ? a[lanes[j]] : b[lanes[j] - WIDTH];
+    return x;
+#else
+    return __builtin_shuffle(a, b, lanes);
+#endif
+}
+
 /* Rows i and i + s of a square, the halves of which change places across: one stage of
    a transposition. */
 static inline __attribute__((always_inline)) void exchange(vec *a, vec *b, const int s)
@@ -176,7 +191,7 @@ static inline __attribute__((always_inline)) void exchange(vec *a, vec *b, const
         low[j] = j & s ? WIDTH + j - s : j;
         high[j] = j & s ? WIDTH + j : j + s;
     }
-    vec x = __builtin_shuffle(*a, *b, low), y = __builtin_shuffle(*a, *b, high);
+    vec x = pick_from(*a, *b, low), y = pick_from(*a, *b, high);
     *a = x;
     *b = y;
 }
