@@ -131,7 +131,8 @@ double fmal_dmat_trace_product(const fmal_dmat *a, const fmal_dmat *b);
  *
  * over the columns w, z that wait. The terms wait until they are `capacity` columns, or
  * one comes with another scale, and are then folded into the base, so that the base is
- * read and not written in most steps.
+ * read and not written in most steps. Once there was no room, until a reset, fewer
+ * wait.
  *
  * This is all about the leading rows and columns of the base, `order` of them, and of
  * those about the lower triangle: products read nothing else, and after a fold nothing
@@ -143,6 +144,7 @@ typedef struct fmal_lowrank {
     int order;
     int rows_l, cols_l;    /* local part of the leading rows and columns */
     int capacity, pending; /* columns */
+    bool crowded;          /* since the last reset: then fewer columns wait */
     double scale;          /* of those that wait */
     double *w, *z;         /* [capacity, order]; z is NULL unless in pairs */
     double *small;         /* coefficients of the waiting columns in a product */

@@ -4,9 +4,14 @@
  * A greedy step changes the inverse by a matrix of rank r. Writing all of it back would
  * read and write D^2 numbers for D r new ones, so the terms wait beside the base:
  * products add what they contribute (lowrank_product.c), and many columns are folded in
- * at once by a product that runs at the speed of DGEMM. A fold is the dear part of it,
- * and a matrix that is soon computed afresh never needs one; so terms wait as long as
- * what they add to the products is little beside their fold.
+ * at once by a product that runs at the speed of DGEMM.
+ *
+ * What a column costs in a fold does not depend on how many are folded together; what
+ * it costs while it waits grows with the time. So either it is never folded, because
+ * the base is computed afresh before it has cost as much, or it had better be folded at
+ * once. Nobody knows when the base will be computed afresh. So terms wait as long as
+ * there is room; once that was not long enough, it will not be soon, and from then on
+ * they wait only until DGEMM runs at speed.
  *
  * All of this is local: the terms are replicated, and each rank of the grid folds the
  * elements that it holds of the lower triangle.
@@ -18,6 +23,9 @@
 #include <assert.h>
 #include <cblas.h>
 #include <string.h>
+
+/* Columns that DGEMM needs to be at speed. */
+enum { FOLDED = 256 };
 
 static int local_before(int end, int proc, int procs)
 {
@@ -82,6 +90,7 @@ void fmal_lowrank_destroy(fmal_lowrank **m)
 void fmal_lowrank_reset(fmal_lowrank *m)
 {
     m->pending = 0;
+    m->crowded = false;
 }
 
 /* A tile of the lower triangle: [rows, cols] at `a`, from row i and column j of the
@@ -127,6 +136,13 @@ static void fold(fmal_lowrank *m)
     m->pending = 0;
 }
 
+/* Columns that may wait: all there is room for, but once that was not enough as many as
+   DGEMM needs. */
+static int room(const fmal_lowrank *m)
+{
+    return m->crowded && m->capacity > FOLDED ? FOLDED : m->capacity;
+}
+
 void fmal_lowrank_add(fmal_lowrank *m, double scale, const double *w, const double *z,
                       int k)
 {
@@ -135,8 +151,10 @@ void fmal_lowrank_add(fmal_lowrank *m, double scale, const double *w, const doub
     assert(k <= m->capacity && !m->z == !z);
     if (!m->base->grid->inside)
         return;
-    if (m->pending > 0 && (m->pending + k > m->capacity || scale != m->scale))
+    bool full = m->pending + k > room(m);
+    if (m->pending > 0 && (full || scale != m->scale))
         fold(m);
+    m->crowded = m->crowded || full;
     m->scale = scale;
     memcpy(m->w + (size_t) m->pending * n, w, count * sizeof(double));
     if (z)

@@ -17,28 +17,28 @@
 #include <cblas.h>
 #include <string.h>
 
-typedef void both_kernel(int rows, int cols, const double *a, int ld,
-                         const double *right, const double *left, double *y, double *z);
-
-static both_kernel *both_for(fmal_isa isa)
+static const fmal_lowrank_kernel *kernel_for(fmal_isa isa)
 {
     switch (isa) {
 #ifdef FMAL_X86_ISA
     case FMAL_ISA_AVX512:
-        return fmal_lowrank_both_avx512;
+        return &fmal_lowrank_kernel_avx512;
     case FMAL_ISA_AVX2:
-        return fmal_lowrank_both_avx2;
+        return &fmal_lowrank_kernel_avx2;
 #endif
     default:
-        return fmal_lowrank_both_plain;
+        return &fmal_lowrank_kernel_plain;
     }
 }
+
+/* Columns of the base that one vector is multiplied with at a time. */
+enum { FEW_COLUMNS = 8 };
 
 /* out [columns, order] = m times what is I (x) u^T in the first `head` rows, u [k, d],
    and the transpose of `tail` [columns, order - head] below. */
 typedef struct product {
     fmal_lowrank *m;
-    both_kernel *both;
+    const fmal_lowrank_kernel *kernel;
     const double *u;
     int k, d, head;
     const double *tail;
@@ -108,8 +108,8 @@ static void multiply_below(const product *p, int il, int end, int jl, int cols)
         if (base->grid->rows > 1)
             rows = least(rows, FMAL_DMAT_BLOCK - i % FMAL_DMAT_BLOCK);
         if (width_at(p, i) == 1 && width_at(p, j) == 1)
-            p->both(rows, cols, a, base->rows_l, factor_at(p, j), factor_at(p, i),
-                    result_at(p, i, j), result_at(p, j, i));
+            p->kernel->both(rows, cols, a, base->rows_l, factor_at(p, j),
+                            factor_at(p, i), result_at(p, i, j), result_at(p, j, i));
         else
             multiply_both_columns(p, a, i, rows, j, cols);
         p->m->flops += 2.0 * rows * cols * (width_at(p, i) + width_at(p, j));
@@ -117,21 +117,54 @@ static void multiply_below(const product *p, int il, int end, int jl, int cols)
     }
 }
 
+/* A triangle on the diagonal, from local row il and column jl on. */
 static void multiply_diagonal(const product *p, int il, int jl, int cols)
 {
     const fmal_dmat *base = p->m->base;
     int n = p->m->order, j = fmal_dmat_col(base, jl), ld = base->rows_l;
     int k = width_at(p, j);
     const double *a = base->a + (size_t) jl * (size_t) ld + (size_t) il;
+
+    cblas_dsymm(CblasColMajor, CblasLeft, CblasLower, cols, k, 1, a, ld,
+                factor_at(p, j), stride_at(p, j), 1, result_at(p, j, j), n);
+    p->m->flops += 2.0 * cols * cols * k;
+}
+
+/* The same for one vector and a few columns. */
+static void multiply_corner(const product *p, int il, int jl, int cols)
+{
+    const fmal_dmat *base = p->m->base;
+    int j = fmal_dmat_col(base, jl), ld = base->rows_l;
+    const double *a = base->a + (size_t) jl * (size_t) ld + (size_t) il;
     const double *u = factor_at(p, j);
     double *out = result_at(p, j, j);
 
-    if (k == 1)
-        cblas_dsymv(CblasColMajor, CblasLower, cols, 1, a, ld, u, 1, 1, out, 1);
-    else
-        cblas_dsymm(CblasColMajor, CblasLeft, CblasLower, cols, k, 1, a, ld, u,
-                    stride_at(p, j), 1, out, n);
-    p->m->flops += 2.0 * cols * cols * k;
+    for (int c = 0; c < cols; c++, a += ld) {
+        out[c] += a[c] * u[c];
+        for (int i = c + 1; i < cols; i++) {
+            out[i] += a[i] * u[c];
+            out[c] += a[i] * u[i];
+        }
+    }
+    p->m->flops += 2.0 * cols * cols;
+}
+
+/* `cols` columns from local column jl on, as far down as one vector is the factor: a
+   few of them at a time from top to bottom, as they lie in memory. */
+static void multiply_narrow(const product *p, int jl, int cols, int head)
+{
+    const fmal_lowrank *m = p->m;
+
+    for (int at = 0, few; at < cols; at += few) {
+        int j = fmal_dmat_col(m->base, jl + at);
+
+        few = least(cols - at, FEW_COLUMNS);
+        int above = fmal_lowrank_rows_before(m, j);
+        int below = fmal_lowrank_rows_before(m, j + few);
+        if (below > above)
+            multiply_corner(p, above, jl + at, few);
+        multiply_below(p, below, head, jl + at, few);
+    }
 }
 
 /* out += the local part of the base, by strips of columns that lie in one block of the
@@ -148,12 +181,13 @@ static void multiply_base(const product *p)
         cols = least(cols, m->order - j);
         int above = fmal_lowrank_rows_before(m, j);
         int below = fmal_lowrank_rows_before(m, j + cols);
-        if (below > above)
-            multiply_diagonal(p, above, jl, cols);
-        /* One vector: a few columns from top to bottom, as they lie in memory. */
-        int step = p->k == 1 ? 4 : cols;
-        for (int at = 0; at < cols; at += step)
-            multiply_below(p, below, head, jl + at, least(step, cols - at));
+        if (p->k == 1 && j < p->head) {
+            multiply_narrow(p, jl, cols, head);
+        } else {
+            if (below > above)
+                multiply_diagonal(p, above, jl, cols);
+            multiply_below(p, below, head, jl, cols);
+        }
         multiply_below(p, below > head ? below : head, m->rows_l, jl, cols);
     }
 }
@@ -186,6 +220,15 @@ static void coefficients(const product *p, const double *from, int count, double
         fmal_gemm(false, true, rows, p->k, p->d, 1, from, p->d, p->u, p->d, 0, s, p->k);
 }
 
+/* out += scale (S^T from), S [count, columns]. */
+static void add_terms(const product *p, double *s, const double *from, int count)
+{
+    for (int i = 0; i < count * p->columns; i++)
+        s[i] *= p->m->scale;
+    p->kernel->terms(p->m->order, p->columns, count, from, s, (size_t) p->m->order,
+                     p->out);
+}
+
 /* out += `count` of the waiting terms from number `first` on. */
 static void multiply_terms(const product *p, int first, int count)
 {
@@ -197,14 +240,13 @@ static void multiply_terms(const product *p, int first, int count)
     coefficients(p, w, count, s);
     m->flops += 2.0 * count * n * (p->k + columns) * (m->z ? 2 : 1);
     if (!m->z) {
-        fmal_gemm(true, false, columns, n, count, m->scale, s, columns, w, n, 1, p->out,
-                  n);
+        add_terms(p, s, w, count);
         return;
     }
     const double *z = m->z + (size_t) first * (size_t) n;
     coefficients(p, z, count, t);
-    fmal_gemm(true, false, columns, n, count, m->scale, t, columns, w, n, 1, p->out, n);
-    fmal_gemm(true, false, columns, n, count, m->scale, s, columns, z, n, 1, p->out, n);
+    add_terms(p, t, w, count);
+    add_terms(p, s, z, count);
 }
 
 /* The ranks of the grid share the terms out. */
@@ -213,13 +255,14 @@ static void multiply_pending(const product *p)
     const fmal_lowrank *m = p->m;
     const fmal_grid *grid = m->base->grid;
     int ranks = grid->rows * grid->cols, place = grid->row * grid->cols + grid->col;
+    int chunk = m->z ? FMAL_LOWRANK_CHUNK / 2 : FMAL_LOWRANK_CHUNK;
 
     if (!grid->inside)
         return;
     int first = (int) ((fmal_idx) m->pending * place / ranks);
     int end = (int) ((fmal_idx) m->pending * (place + 1) / ranks);
-    for (; first < end; first += FMAL_LOWRANK_CHUNK)
-        multiply_terms(p, first, least(end - first, FMAL_LOWRANK_CHUNK));
+    for (; first < end; first += chunk)
+        multiply_terms(p, first, least(end - first, chunk));
 }
 
 static void multiply(const product *p)
@@ -237,7 +280,7 @@ static void multiply(const product *p)
 void fmal_lowrank_apply(fmal_lowrank *m, const double *u, int k, double *out)
 {
     multiply(&(product){ .m = m,
-                         .both = both_for(m->isa),
+                         .kernel = kernel_for(m->isa),
                          .u = u,
                          .k = k,
                          .d = m->order,
@@ -255,7 +298,7 @@ void fmal_lowrank_apply_mixed(fmal_lowrank *m, const double *h, int d, int block
                               const double *tail, double *out)
 {
     multiply(&(product){ .m = m,
-                         .both = both_for(m->isa),
+                         .kernel = kernel_for(m->isa),
                          .u = h,
                          .k = 1,
                          .d = d,

@@ -4,17 +4,16 @@
 #include <math.h>
 
 /*
- * A step's share of a fold is 3 r n^2 operations at the speed of DGEMM; w columns that
- * wait cost it 6 w n for each class, and those are slow. But terms that wait until the
- * next refresh, which is often less than a hundred steps away, are never folded. So the
- * larger the order n, the longer they wait. Over a hundred steps, 162
- * columns were as fast as any number at n = 1152, and at n = 4608 the most, which is
- * there for memory, took 16 ms a step, 288 columns 22.
+ * A column W costs a fold 3 n^2 operations at the speed of DGEMM, and a step for which
+ * it waits 6 n for each class at nearly that speed: it pays to wait up to n / 2
+ * columns, on the average, if a refresh comes then, as it often does. They wait half as
+ * long: at n = (c - 1) d, for d / 4 steps. At most there are so many that each rank can
+ * hold them.
  */
 int fmal_pending_columns(fmal_idx leading, int r)
 {
-    enum { LEAST = 64, MOST = 1024 };
-    fmal_idx columns = leading * leading / 8192;
+    enum { LEAST = 64, MOST = 1152 };
+    fmal_idx columns = leading / 4;
 
     columns = columns < LEAST ? LEAST : columns > MOST ? MOST : columns;
     return columns > r ? (int) columns : r;

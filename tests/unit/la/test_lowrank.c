@@ -221,6 +221,40 @@ static void test_there_and_back(fmal_test *t, const fmal_grid *grid, bool pairs)
     fixture_clear(&f);
 }
 
+/* The most columns that wait while many come, a few at a time. */
+static int most_pending(fixture *f)
+{
+    enum { K = 7, TIMES = 120 };
+    int most = 0;
+
+    for (int i = 0; i < TIMES; i++) {
+        add_columns(f, 1e-3, K, 51);
+        most = f->m->pending > most ? f->m->pending : most;
+    }
+    return most;
+}
+
+/* All that there is room for wait until the first fold, then fewer. */
+static void test_room(fmal_test *t, const fmal_grid *grid)
+{
+    enum { N = 20, ROOM = 500, LATER = 256 };
+    fixture f = fixture_of(grid, N, N, N, false);
+
+    fmal_lowrank_destroy(&f.m);
+    if (fmal_lowrank_create(f.base, N, ROOM, MOST_COLUMNS, false, &f.m) != FMAL_OK)
+        abort();
+    int first = most_pending(&f), later = most_pending(&f);
+    double gap = product_gap(&f, 3);
+    fmal_lowrank_reset(f.m);
+    int again = most_pending(&f);
+    fmal_test_ok(
+        t,
+        !grid->inside || (first > LATER && first <= ROOM && later > LATER - 7 &&
+                          later <= LATER && again == first && gap < 20 + ROOM),
+        "columns that wait: %d, %d, after a reset %d; %.2g", first, later, again, gap);
+    fixture_clear(&f);
+}
+
 int main(int argc, char **argv)
 {
     fmal_test t = fmal_test_begin(&argc, &argv);
@@ -238,6 +272,7 @@ int main(int argc, char **argv)
                 test_terms(&t, &grid, row, pairs);
             test_there_and_back(&t, &grid, pairs);
         }
+        test_room(&t, &grid);
         fmal_grid_clear(&grid);
     }
     return fmal_test_end(&t);
