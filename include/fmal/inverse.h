@@ -40,6 +40,9 @@ void fmal_inverse_matrices(fmal_inverse *inv, fmal_dmat **f, fmal_dmat **a,
 /** A, from M in its place, and E. Collective. @return FMAL_ERR_NUMERIC, agreed */
 fmal_status fmal_inverse_refresh(fmal_inverse *inv);
 
+/** Forget all steps: the caller has set A and E themselves. Not collective. */
+void fmal_inverse_forget(fmal_inverse *inv);
+
 /**
  * The step that adds (sign +1) or removes (-1) scale V_s: its W and Z on every rank,
  * and what it changes tr(M^-1 F) by. Nothing if that is prepared already.

@@ -149,16 +149,21 @@ static double trace_of_matrix(const fmal_dmat *m)
     return sum;
 }
 
+void fmal_inverse_forget(fmal_inverse *inv)
+{
+    inv->prepared = FMAL_IDX_NONE;
+    inv->has_m = false;
+    fmal_lowrank_reset(inv->a_now);
+    fmal_lowrank_reset(inv->e_now);
+}
+
 fmal_status fmal_inverse_refresh(fmal_inverse *inv)
 {
     inv->condition = trace_of_matrix(inv->a) / inv->lambda;
     FMAL_TRY(fmal_dmat_invert(inv->a, inv->work));
     FMAL_TRY(fmal_factor_center(inv->factor, inv->a));
     fmal_dmat_sandwich(inv->a, inv->f, inv->work, inv->e);
-    inv->prepared = FMAL_IDX_NONE;
-    inv->has_m = false;
-    fmal_lowrank_reset(inv->a_now);
-    fmal_lowrank_reset(inv->e_now);
+    fmal_inverse_forget(inv);
     return FMAL_OK;
 }
 

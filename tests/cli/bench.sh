@@ -22,7 +22,7 @@ with_limit() {
 
 accept "all cases" bench "${tiny[@]}"
 for case in "gemm 2" "syrk 1" "triad 1" "cholesky 1" "fisher 4" "initial 4" "step 4" \
-    "update 4" "read 2"; do
+    "update 8" "read 2"; do
     read -r name count <<<"$case"
     same "$name: rows" "$(rows "$name")" "$count $count"
     same "$name: each with a limit" "$(with_limit "$name")" "$count $count"
