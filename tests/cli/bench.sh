@@ -67,7 +67,7 @@ check "the same bytes on one rank and on three" \
     cmp "$work/np1/files/pool.h5" "$work/np3/files/pool.h5"
 mv "$work/np1/files/pool.h5" "$dir/made.h5"
 same "is a pool" "$("$FMAL" inspect "$dir/made.h5" | tr -s ' ' | sed -n 2,7p | tr '\n' ' ')" \
-    "kind pool samples 14001 features 1000 classes 3 outputs logits labelled 100 "
+    "kind pool samples 14001 features 1000 classes 3 outputs logits labelled 1000 "
 everywhere start bench generate "${tiny[@]}" -o pool.h5
 same "an output that exists stays" "$(cat "$work/np3/rc")" 1
 accept "is picked from" select --quiet --pool "$dir/made.h5" --strategy entropy --batch 3
