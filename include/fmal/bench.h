@@ -35,6 +35,8 @@ typedef struct fmal_bench_setup {
     uint64_t seed;
     const char *pool;    /* file to read; NULL: one is made and removed */
     const char *scratch; /* name for that one */
+    const char *model;   /* network, of fmal_arch_names */
+    fmal_idx images;     /* of all ranks, at least 1 */
 } fmal_bench_setup;
 
 /** One row of a report. Rates are of all ranks together. A plain value. */
@@ -46,6 +48,7 @@ typedef struct fmal_bench_result {
     double slowest;   /* the same of the slowest rank, by which rates go */
     double rate;      /* flops or bytes a second; 0 if neither is counted */
     bool is_bytes;
+    double images;     /* a second; 0: there are none */
     const char *limit; /* what the limit is: "DGEMM", "triad"; NULL: none */
     double limit_rate; /* measured in turns with the case */
     double share;      /* of the limit: the median over turns */

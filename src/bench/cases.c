@@ -32,5 +32,13 @@ const fmal_bench_case fmal_bench_cases[] = {
       fmal_bench_select_bytes, fmal_bench_select },
     { "read", "pool file, read by all ranks, beside read(2)", false,
       fmal_bench_read_bytes, fmal_bench_read },
+    { "train", "training of a network, beside SGEMM", false, fmal_bench_net_bytes,
+      fmal_bench_train },
+    { "infer", "logits of images, beside SGEMM", false, fmal_bench_net_bytes,
+      fmal_bench_infer },
+    { "squares", "Fisher diagonal of a network, beside SGEMM", false,
+      fmal_bench_net_bytes, fmal_bench_squares },
+    { "jacobian", "Jacobian of the logits in a mask, beside SGEMM", false,
+      fmal_bench_jacobian_bytes, fmal_bench_jacobian },
     { NULL, NULL, false, NULL, NULL },
 };

@@ -117,10 +117,12 @@ typedef fmal_status bench_bytes(const fmal_bench_setup *setup, double *bytes);
 
 bench_run fmal_bench_gemm, fmal_bench_syrk, fmal_bench_triad, fmal_bench_cholesky,
     fmal_bench_fisher, fmal_bench_initial, fmal_bench_step, fmal_bench_update,
-    fmal_bench_select, fmal_bench_allreduce, fmal_bench_read;
+    fmal_bench_select, fmal_bench_allreduce, fmal_bench_read, fmal_bench_train,
+    fmal_bench_infer, fmal_bench_squares, fmal_bench_jacobian;
 
 bench_bytes fmal_bench_cholesky_bytes, fmal_bench_fisher_bytes,
     fmal_bench_initial_bytes, fmal_bench_step_bytes, fmal_bench_update_bytes,
-    fmal_bench_select_bytes, fmal_bench_read_bytes;
+    fmal_bench_select_bytes, fmal_bench_read_bytes, fmal_bench_net_bytes,
+    fmal_bench_jacobian_bytes;
 
 #endif

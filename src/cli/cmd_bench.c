@@ -5,6 +5,7 @@
 #include "fmal/la.h"
 #include "fmal/log.h"
 #include "fmal/mem.h"
+#include "fmal/nn.h"
 #include "fmal/pool.h"
 #include "fmal/version.h"
 
@@ -15,8 +16,8 @@
 
 typedef struct {
     common_options common;
-    int64_t n, d, c, batch, repeats, seed;
-    int factor;
+    int64_t n, d, c, batch, images, repeats, seed;
+    int factor, model;
     char *pool, *output;
     bool force;
 } bench_options;
@@ -65,6 +66,21 @@ static const fmal_opt table[] = {
       .max = 1e9,
       .arg = "K",
       .help = "samples to pick (select)" },
+    { .name = "model",
+      .letter = 'm',
+      .type = FMAL_OPT_CHOICE,
+      .offset = AT(model),
+      .def = "resnet18-slim",
+      .choices = fmal_arch_names,
+      .arg = "NAME",
+      .help = "network (train, infer, squares, jacobian)" },
+    { .name = "images",
+      .type = FMAL_OPT_INT,
+      .offset = AT(images),
+      .def = "256",
+      .min = 1,
+      .max = 1e9,
+      .help = "made-up images for it, 3 x 32 x 32" },
     { .name = "repeats",
       .type = FMAL_OPT_INT,
       .offset = AT(repeats),
@@ -118,6 +134,9 @@ static void print_row(const char *name, const char *factor, const fmal_bench_res
     if (r->limit)
         snprintf(limit, sizeof limit, "%.0f %% of %.*f %s", 100 * r->share,
                  r->limit_rate < 1e9 ? 4 : 1, r->limit_rate / 1e9, r->limit);
+    size_t used = strlen(limit);
+    if (r->images > 0)
+        snprintf(limit + used, sizeof limit - used, "; %.1f images/s", r->images);
     printf("%-9s %-6s %-27s %-32s %5d %7d %10.7f %10.7f  %-15s %s\n", name, factor,
            r->what, r->sizes, ranks, 1, r->median, r->slowest, rate, limit);
 }
@@ -130,6 +149,8 @@ static json_t *row_json(const char *name, const char *factor,
                   "factor", factor, "what", r->what, "sizes", r->sizes, "size",
                   (json_int_t) r->size, "median", r->median, "slowest", r->slowest,
                   "rate", r->rate, "unit", r->is_bytes ? "byte/s" : "flop/s");
+    if (r->images > 0)
+        json_object_set_new(out, "images", json_real(r->images));
     if (r->limit) {
         json_object_set_new(out, "limit", json_string(r->limit));
         json_object_set_new(out, "limit_rate", json_real(r->limit_rate));
@@ -228,6 +249,8 @@ static fmal_status run_cases(cli *c, const bench_options *o)
                          .repeats = (int) o->repeats,
                          .seed = (uint64_t) o->seed,
                          .pool = o->pool,
+                         .model = fmal_arch_names[o->model],
+                         .images = o->images,
                          .scratch = scratch },
               .rows = o->common.json && c->ctx.rank == 0 ? json_array() : NULL,
               .one_only =
@@ -310,9 +333,10 @@ const command command_bench = {
         "the rate\nof all ranks together, and how much that is of a limit that the "
         "same "
         "process reached in\nturns with it. Without a case, all: gemm, syrk, triad, "
-        "allreduce, cholesky, fisher,\ninitial, step, update, select, read. "
-        "docs/performance.md says what they are. With\n--json they come with the "
-        "machine's sizes, for jobs/scaling.sh.\n\n"
+        "allreduce, cholesky, fisher,\ninitial, step, update, select, read, train, "
+        "infer, "
+        "squares, jacobian.\ndocs/performance.md says what they are. With --json they "
+        "come with the machine's\nsizes, for jobs/scaling.sh.\n\n"
         "generate writes a made-up pool in pieces, of any size, the same on any number "
         "of ranks.\n\n"
         "  fmal bench step --samples 2000 --features 512 --classes 100 --factor full\n"

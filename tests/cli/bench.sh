@@ -6,7 +6,7 @@
 
 on_ranks="1 3"
 limit=240 # the limits of the machine take as long as they take
-tiny=(--quiet --samples 600 --features 7 --classes 4 --batch 3 --repeats 1)
+tiny=(--quiet --samples 600 --features 7 --classes 4 --batch 3 --repeats 1 --model lenet --images 70)
 
 # ---- Cases ------------------------------------------------------------------------------
 
@@ -22,7 +22,7 @@ with_limit() {
 
 accept "all cases" bench "${tiny[@]}"
 for case in "gemm 2" "syrk 1" "triad 1" "cholesky 1" "fisher 4" "initial 4" "step 4" \
-    "update 8" "read 2"; do
+    "update 8" "read 2" "train 1" "infer 1" "squares 1" "jacobian 1"; do
     read -r name count <<<"$case"
     same "$name: rows" "$(rows "$name")" "$count $count"
     same "$name: each with a limit" "$(with_limit "$name")" "$count $count"
@@ -31,6 +31,9 @@ same "allreduce: rows" "$(rows allreduce)" "9 9"
 same "allreduce: limits where there is someone to talk to" "$(with_limit allreduce)" "0 9"
 same "select: rows" "$(rows select)" "24 24"
 same "select: the whole has a limit" "$(grep -c '^select .* whole selection .* % of ' "$work/np3/out")" 4
+for case in train infer squares jacobian; do
+    same "$case: images a second" "$(grep -c "^$case .* % of .* SGEMM; [0-9.]* images/s" "$work/np3/out")" 1
+done
 same "read leaves no file" "$(find "$work/np1/files" "$work/np3/files" -type f)" ""
 
 accept "one case, one factor" bench step --factor binary "${tiny[@]}"
@@ -45,6 +48,11 @@ for file in one three; do
     fi
 done
 
+accept "another network" bench infer "${tiny[@]}" --model mlp --images 5 --json
+same "is named" "$(grep -c '"sizes": "mlp, 5 images, c 4"' "$work/np3/out")" 1
+check "and its images are counted" grep -q '"images": [0-9]' "$work/np1/out"
+accept "fewer images than a micro-batch, on fewer ranks" bench train "${tiny[@]}" --images 2
+
 # ---- Usage ------------------------------------------------------------------------------
 
 refuse "unknown case" 2 "no case is called 'stepp'; did you mean 'step'?" bench stepp
@@ -55,6 +63,9 @@ refuse "output of a case" 2 "--output: only generate writes a file" bench gemm -
 refuse "generate without output" 2 "--output FILE is missing" bench generate "${tiny[@]}"
 refuse "generate into nowhere" 1 "none/x.h5: the directory none does not exist" \
     bench generate "${tiny[@]}" -o none/x.h5
+refuse "unknown network" 2 "unknown model 'lenett'; did you mean 'lenet'?" bench train --model lenett
+refuse "a network without a Jacobian" 2 "'logreg' is a head and nothing else" \
+    bench jacobian --model logreg
 refuse "a case that does not fit" 1 "have too many elements a rank" \
     bench initial --quiet --factor full --samples 600 --features 1000 --classes 1000
 settle
