@@ -18,9 +18,7 @@
 # Three minutes before its time is up the job saves RUN/checkpoint.h5 and is requeued; it
 # goes on from there. Without Slurm the same runs under mpirun. From the environment:
 #
-#   CIFAR10      folder of the binary batches, data_batch_1.bin to test_batch.bin or the same
-#                with .xz (default: cifar-10-batches-bin, else ../shared/data/cifar10 beside
-#                this tree); read only if FMAL_DATA is not there
+#   CIFAR10      folder of the binary batches (datasets.sh); read only if FMAL_DATA is not there
 #   FMAL_DATA    the data set, HDF5, made from them (default: cifar10.h5)
 #   FMAL_RUN     directory of the run (default: runs/cifar10-MODEL-STRATEGY-SEED)
 #   FMAL_CONFIG  options of fmal run (default: cifar10.ini beside this script)
@@ -40,6 +38,8 @@ for dir in "${FMAL_JOBS:-}" "$(dirname "$0")" "${SLURM_SUBMIT_DIR:-.}"/jobs "${S
 done
 # shellcheck source=jobs/env.sh
 . "${dir:?submit from the folder above jobs/, or set FMAL_JOBS to it}/env.sh"
+# shellcheck source=jobs/datasets.sh
+. "$dir/datasets.sh"
 
 config=${FMAL_CONFIG:-$dir/cifar10.ini}
 data=${FMAL_DATA:-cifar10.h5}
@@ -64,55 +64,8 @@ done <"$config"
 
 run=${FMAL_RUN:-runs/cifar10-${setting[model]:-}-${setting[strategy]:-}-${setting[seed]:-}}
 
-# ---- Data ---------------------------------------------------------------------------------
-
-# find_batches: sets batches to the folder that has them
-find_batches() {
-    local places=("${CIFAR10:-cifar-10-batches-bin}")
-
-    [ -n "${CIFAR10:-}" ] || places+=("$dir/../../shared/data/cifar10")
-    for batches in "${places[@]}"; do
-        [ ! -d "$batches" ] || return 0
-    done
-    fmal_fail "neither $data nor ${places[0]} is there; set CIFAR10 to the folder of CIFAR-10's binary batches"
-}
-
-# find_batch NAME: sets batch to its path, in $work if it had to be unpacked, or to nothing
-find_batch() {
-    batch=$batches/$1
-    [ ! -e "$batch" ] || return 0
-    batch=''
-    [ -e "$batches/$1.xz" ] || return 0
-    command -v xz >/dev/null || fmal_fail "$batches/$1.xz: cannot unpack it; install xz"
-    batch=$work/$1
-    xz -dc "$batches/$1.xz" >"$batch" || fmal_fail "$batches/$1.xz: cannot unpack it"
-}
-
-# The data set appears when it is complete; a job that makes the same meanwhile is no harm.
-import_batches() {
-    local train=() n
-
-    find_batches
-    fmal_say "importing $batches into $data"
-    work=$(mktemp -d "$data.import-XXXXXX") || exit 1
-    trap 'rm -rf "$work"' EXIT
-    for n in 1 2 3 4 5; do
-        find_batch "data_batch_$n.bin"
-        [ -z "$batch" ] || train+=("$batch")
-    done
-    find_batch test_batch.bin
-    if [ ${#train[@]} -eq 0 ] || [ -z "$batch" ]; then
-        fmal_fail "$batches: no data_batch_1.bin to data_batch_5.bin, or no test_batch.bin"
-    fi
-    "$fmal" import --quiet --format cifar10 --images "${train[@]}" --test-images "$batch" \
-        --output "$work/data.h5" </dev/null >/dev/null || exit
-    mv "$work/data.h5" "$data" || exit
-    rm -rf "$work"
-    trap - EXIT
-}
-
 fmal_find
-[ -e "$data" ] || import_batches
+fmal_make_cifar10 "$data"
 mkdir -p "$(dirname "$run")" || exit 1
 fmal_run_job "$run" "$run/legs" \
     "$fmal" run --data "$data" --run "$run" "${options[@]}" "$@"
