@@ -126,6 +126,8 @@ fmal_status fmal_factor_kron_outline(const fmal_part *part, int d, int c,
                                      fmal_factor **out);
 fmal_status fmal_factor_dense_outline(const fmal_part *part, int r, fmal_idx order,
                                       fmal_factor **out);
+fmal_status fmal_factor_mixed_outline(const fmal_part *part, int d, int c, int extra,
+                                      bool unweighted, fmal_factor **out);
 
 /**
  * Factors of a last layer and of some parameters outside of it (FisherMask).
@@ -368,8 +370,8 @@ typedef enum fmal_fisher {
    dense form. Not collective. */
 int fmal_factor_class_blocks(const fmal_factor *f);
 
-/** Whether such a part of the information can be had: blocks only of Kronecker factors.
-    Not collective. */
+/** Whether such a part of the information can be had: blocks only of Kronecker factors,
+    and diagonals of all but mixed ones. Not collective. */
 bool fmal_factor_can_cut(const fmal_factor *f, fmal_fisher fisher);
 
 /**

@@ -23,8 +23,10 @@ typedef struct fmal_run_options {
     fmal_idx initial;           /* samples labelled at the start */
     fmal_idx rounds;            /* batches to pick */
     fmal_select_options select; /* the batch and how it is picked */
-    fmal_train_options train;   /* round is set by the loop */
-    bool warm;                  /* keep the weights from round to round */
+    fmal_masking masking; /* for strategies that need a network; the Jacobian's file is
+                             removed after every pick */
+    fmal_train_options train; /* round is set by the loop */
+    bool warm;                /* keep the weights from round to round */
     fmal_net *start; /* weights that trainings start from, of a network of this kind;
                         borrowed; NULL: fresh ones */
     bool start_head; /* those of its last layer, too; else that begins afresh */

@@ -74,6 +74,10 @@ fmal_status fmal_mask_choose(const fmal_net *net, const fmal_mask_options *optio
 /** What fmal_mask_choose would refuse in a mask's size, before any work. */
 fmal_status fmal_mask_check(const fmal_net *net, const fmal_mask_options *options);
 
+/** The most parameters outside of the head that fmal_mask_choose takes of a size that
+    is not refused: how many, unless the method is relative. Not collective. */
+fmal_idx fmal_mask_most_extra(const fmal_net *net, const fmal_mask_options *options);
+
 /**
  * Draw samples of the training split, average the diagonal over them, and choose.
  *

@@ -37,7 +37,8 @@ typedef struct fmal_pool_info {
     bool streamed;         /* features stay in the file */
 } fmal_pool_info;
 
-/** A pool, this rank's share. Read-only outside of this module. */
+/** A pool, this rank's share. Read-only outside of this module, but for who makes one.
+ */
 typedef struct fmal_pool {
     char *path;
     fmal_pool_info info;

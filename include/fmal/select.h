@@ -98,6 +98,13 @@ fmal_status fmal_select_plan_dense(const fmal_select_options *options, fmal_idx 
                                    fmal_idx labelled, fmal_idx excluded, int r,
                                    fmal_idx order, int ranks, fmal_select_plan *plan);
 
+/** The same for mixed factors, less the Jacobian, which is the caller's; FMAL_ERR_ARG
+    also unless the information is kept whole. */
+fmal_status fmal_select_plan_mixed(const fmal_select_options *options, fmal_idx n,
+                                   fmal_idx labelled, fmal_idx excluded, int d, int c,
+                                   int extra, bool unweighted, int ranks,
+                                   fmal_select_plan *plan);
+
 /** A selection in progress. Opaque: see src/select/select_impl.h. */
 typedef struct fmal_selector fmal_selector;
 

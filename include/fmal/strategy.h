@@ -9,6 +9,7 @@
 #ifndef FMAL_STRATEGY_H
 #define FMAL_STRATEGY_H
 
+#include "fmal/mask.h"
 #include "fmal/select.h"
 
 /**
@@ -24,6 +25,16 @@ typedef struct fmal_keeper {
     const fmal_select_state *resume; /* NULL: start at the beginning */
 } fmal_keeper;
 
+/** How strategies look into a network by a mask of its parameters. A plain value; equal
+    on all ranks; all is borrowed. */
+typedef struct fmal_masking {
+    const fmal_mask *mask;          /* this one; NULL: one is made for every query */
+    fmal_mask_options make;         /* so; seed and round are the query's */
+    bool unweighted;                /* of fmal_factor_mixed */
+    fmal_jacobian_options jacobian; /* a file of it stays until the caller has saved the
+                                       batch and removes it */
+} fmal_masking;
+
 /** What to pick from and how, this rank's share. A plain value; all is borrowed. */
 typedef struct fmal_query {
     const fmal_ctx *ctx;
@@ -37,6 +48,9 @@ typedef struct fmal_query {
     int d, c;
     int rows;
     fmal_idx columns;
+    fmal_net *net; /* that gave features and probabilities, and the data set */
+    const fmal_dataset *set;     /* whose training split the pool is; NULL: unknown */
+    const fmal_masking *masking; /* for strategies that need a network, else NULL */
     fmal_select_options options; /* batch, and what the strategy honours */
     uint64_t seed;
     uint32_t round; /* keys random picks with the seed */
@@ -68,6 +82,8 @@ typedef struct fmal_strategy {
     bool searches; /* by Fisher information: fmal_select_plan_make applies */
     fmal_likelihood likelihood; /* of its factors, if so */
     bool takes_embeddings;      /* in place of features and probabilities */
+    bool needs_network;         /* query->net, set and masking; what its search takes is
+                                   for fmal_strategy_plan to say */
     fmal_status (*pick)(const fmal_query *query, fmal_batch *out);
 } fmal_strategy;
 
@@ -87,11 +103,36 @@ bool fmal_strategy_honours(const fmal_strategy *strategy, const char *option);
  *
  * @param[out] out  the same on every rank
  * @return FMAL_STOPPED after saving, when asked to stop; FMAL_ERR_ARG: a batch of 0 or
- *         larger than the number of candidates; FMAL_ERR_NUMERIC, FMAL_ERR_NOMEM;
- * agreed
+ *         larger than the number of candidates, no network for a strategy that needs
+ *         one; FMAL_ERR_NUMERIC, FMAL_ERR_NOMEM; what fmal_mask_make and
+ *         fmal_fisher_jacobian return; agreed
  */
 fmal_status fmal_strategy_pick(const fmal_strategy *strategy, const fmal_query *query,
                                fmal_batch *out);
+
+/** What a strategy that needs a network is planned from. A plain value; borrowed. */
+typedef struct fmal_network_sizes {
+    const fmal_net *net;
+    const fmal_dataset *set;
+    const fmal_masking *masking;
+} fmal_network_sizes;
+
+/**
+ * Plan the search of a strategy. As fmal_select_plan_make; for strategies that need a
+ * network, bytes_pool counts the Jacobian and bytes the mask too, flops_single the
+ * passes through the network.
+ *
+ * Not collective.
+ * @param options  likelihood is set to the strategy's
+ * @param info     n, labelled, excluded, d, c
+ * @param sizes    for strategies that need a network, else NULL
+ * @return as fmal_select_plan_make and fmal_mask_check
+ */
+fmal_status fmal_strategy_plan(const fmal_strategy *strategy,
+                               const fmal_select_options *options,
+                               const fmal_pool_info *info,
+                               const fmal_network_sizes *sizes, int ranks,
+                               fmal_select_plan *plan);
 
 /** Bytes that strategies without a search take at the most for so many samples, beside
     the pool. Not collective. */

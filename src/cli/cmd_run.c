@@ -1,4 +1,5 @@
 #include "imbalance.h"
+#include "masked.h"
 #include "pretrained.h"
 #include "rundir.h"
 #include "runlog.h"
@@ -14,6 +15,8 @@
 typedef struct {
     common_options common;
     selection_options selection;
+    masking_options masking;
+    masked_options masked;
     imbalance_options imbalance;
     pretrained_options pretrained;
     training_options training;
@@ -77,6 +80,8 @@ static const fmal_opt table[] = {
       .identity = true,
       .help = "batches to pick" },
     { .name = "selection", .part = selection_table, .offset = AT(selection) },
+    { .name = "masked", .part = masked_table, .offset = AT(masked) },
+    { .name = "masking", .part = masking_table, .offset = AT(masking) },
     { .name = "training", .part = training_table, .offset = AT(training) },
     { .name = "warm",
       .type = FMAL_OPT_FLAG,
@@ -93,6 +98,8 @@ typedef struct {
     cli *c;
     const run_options *o;
     fmal_run_options options;
+    fmal_mask mask; /* that the user gave, if any */
+    char jacobian[4096];
     fmal_dataset *set;
     char checksum[33]; /* of all that the run works on */
     fmal_run_hooks hooks;
@@ -163,6 +170,8 @@ static fmal_status plan(job *j)
               p.n, p.test, p.d, p.c, p.params, j->options.initial, p.labelled_at_end);
     if (p.select.order > 0)
         selection_print(j->c, dry, &p.select, " a round");
+    if (p.select.order > 0 && j->options.strategy->needs_network)
+        masked_print(j->c, dry, &p.select, p.d, p.c, &j->options.masking);
     plan_line(j->c, dry, "memory a rank: %s (data %s, network %s, selection %s)",
               bytes_text(p.bytes, all, sizeof all),
               bytes_text(p.bytes_data, data, sizeof data),
@@ -250,12 +259,33 @@ static fmal_status rounds(job *j)
 static fmal_status run_in_directory(job *j)
 {
     FMAL_TRY(rundir_open(&j->c->ctx, j->o->run, &j->dir));
+    snprintf(j->jacobian, sizeof j->jacobian, "%s/jacobian.part", j->o->run);
+    if (j->options.strategy->needs_network)
+        j->options.masking.jacobian.path = j->jacobian;
     j->stop = (fmal_stop){ .deadline = stop_deadline(j->c, &j->o->job),
                            .file = j->dir.stop_file };
     fmal_status st = rounds(j);
     rundir_close(&j->dir);
     if (st == FMAL_OK || st == FMAL_STOPPED)
         job_end(j->c);
+    return st;
+}
+
+/* The mask that the user gave, if any, for this run's kind of network. */
+static fmal_status load_mask(job *j)
+{
+    const fmal_ctx *ctx = &j->c->ctx;
+    fmal_net *net = NULL;
+
+    if (!j->o->masked.mask)
+        return FMAL_OK;
+    /* Nothing is computed with it: room for one sample is the least there is. */
+    FMAL_TRY(
+        fmal_agree(ctx, fmal_net_create(j->options.arch, j->set->shape, j->set->classes,
+                                        j->options.hidden, 1, &net)));
+    fmal_status st =
+        masked_load(ctx, &j->o->masked, net, &j->mask, &j->options.masking);
+    fmal_net_destroy(&net);
     return st;
 }
 
@@ -272,6 +302,7 @@ static fmal_status run_on_data(job *j)
     j->setup = (fmal_run_setup){ &c->ctx, j->set, &j->options, &j->hooks, &c->phases };
     fmal_status st = job_identity(c, o->data, &j->log.identity);
     pretrained_checksum(j->set, &j->options, j->checksum);
+    masked_checksum(&j->options.masking, j->checksum);
     j->log.identity.checksum = j->checksum;
     if (st == FMAL_OK)
         st = plan(j);
@@ -288,6 +319,8 @@ static fmal_status run(cli *c, void *given)
 
     FMAL_TRY(check_singleton(&c->ctx));
     FMAL_TRY(selection_map(c->opts, &o->selection, &j.options.select));
+    FMAL_TRY(masked_map(c->opts, &o->masking, &o->masked, o->selection.seed,
+                        &j.options.masking));
     FMAL_TRY(training_map(c->opts, &o->training, j.options.seed, &j.options.train));
     FMAL_TRY(check_options(&j));
     FMAL_TRY(pretrained_check(&c->ctx, &o->pretrained));
@@ -297,7 +330,10 @@ static fmal_status run(cli *c, void *given)
     if (st == FMAL_OK)
         st = pretrained_load(&c->ctx, &o->pretrained, j.set, &j.options);
     if (st == FMAL_OK)
+        st = load_mask(&j);
+    if (st == FMAL_OK)
         st = run_on_data(&j);
+    fmal_mask_clear(&j.mask);
     fmal_net_destroy(&j.options.start);
     fmal_dataset_close(&j.set);
     return st;

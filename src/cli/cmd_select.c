@@ -1,3 +1,5 @@
+#include "masked.h"
+#include "modelled.h"
 #include "result.h"
 #include "selection.h"
 #include "fmal/log.h"
@@ -11,6 +13,9 @@
 typedef struct {
     common_options common;
     selection_options selection;
+    modelled_options modelled;
+    masking_options masking;
+    masked_options masked;
     job_options job;
     char *pool, *output, *csv;
     bool force, stream;
@@ -23,8 +28,8 @@ static const fmal_opt table[] = {
       .type = FMAL_OPT_STRING,
       .offset = AT(pool),
       .arg = "FILE",
-      .required = true,
-      .help = "pool to pick from, HDF5" },
+      .help = "pool to pick from, HDF5 (this, or --data)" },
+    { .name = "modelled", .part = modelled_table, .offset = AT(modelled) },
     { .name = "stream",
       .type = FMAL_OPT_FLAG,
       .offset = AT(stream),
@@ -32,6 +37,8 @@ static const fmal_opt table[] = {
           "leave features in the pool and read them when they are needed: for pools "
           "larger than memory; --lazy auto is then off" },
     { .name = "selection", .part = selection_table, .offset = AT(selection) },
+    { .name = "masked", .part = masked_table, .offset = AT(masked) },
+    { .name = "masking", .part = masking_table, .offset = AT(masking) },
     { .name = "output",
       .letter = 'o',
       .type = FMAL_OPT_STRING,
@@ -58,7 +65,11 @@ typedef struct {
     const select_options *o;
     const fmal_strategy *strategy;
     fmal_select_options select;
+    modelled model; /* with --data, else empty */
+    fmal_masking masking;
+    fmal_mask mask; /* that the user gave, if any */
     fmal_pool *pool;
+    char checksum[33]; /* of all that the selection works on */
     fmal_identity identity;
     outputs out;
 } job;
@@ -153,19 +164,33 @@ static fmal_status check_needs(const job *j, const fmal_pool_info *info)
     return FMAL_OK;
 }
 
+/* What the pool is, or will be. Collective. */
+static fmal_status look(const job *j, fmal_pool_info *info)
+{
+    const fmal_ctx *ctx = &j->c->ctx;
+    fmal_status st = FMAL_OK;
+
+    if (j->model.set) {
+        *info = j->model.info;
+        return FMAL_OK;
+    }
+    if (ctx->rank == 0)
+        st = fmal_pool_look(j->o->pool, info);
+    FMAL_TRY(fmal_agree_root(ctx, st));
+    fmal_bcast(ctx, info, sizeof *info, 0);
+    info->streamed = j->select.streamed;
+    return FMAL_OK;
+}
+
 /* Sizes, grid, memory and steps; whether that fits. Collective. */
 static fmal_status plan(job *j)
 {
     const fmal_ctx *ctx = &j->c->ctx;
+    const fmal_network_sizes sizes = { j->model.net, j->model.set, &j->masking };
     fmal_pool_info info = { 0 };
     fmal_select_plan p;
-    fmal_status st = FMAL_OK;
 
-    if (ctx->rank == 0)
-        st = fmal_pool_look(j->o->pool, &info);
-    FMAL_TRY(fmal_agree_root(ctx, st));
-    fmal_bcast(ctx, &info, sizeof info, 0);
-    info.streamed = j->select.streamed;
+    FMAL_TRY(look(j, &info));
     print_pool(j, &info);
     FMAL_TRY(check_needs(j, &info));
     if (!j->strategy->searches)
@@ -175,8 +200,10 @@ static fmal_status plan(job *j)
                                         info.excluded, info.rows, info.columns,
                                         ctx->size, &p));
     else
-        FMAL_TRY(fmal_select_plan_make(&j->select, info.n, info.labelled, info.excluded,
-                                       info.d, info.c, ctx->size, &p));
+        FMAL_TRY(
+            fmal_strategy_plan(j->strategy, &j->select, &info, &sizes, ctx->size, &p));
+    if (j->strategy->needs_network)
+        masked_print(j->c, j->o->job.dry_run, &p, info.d, info.c, &j->masking);
     print_search(j, &p);
     return check_memory(ctx, p.bytes);
 }
@@ -206,6 +233,8 @@ static fmal_status open_pool(job *j)
 {
     fmal_status st;
 
+    if (j->model.set)
+        return modelled_score(j->c, &j->model, &j->pool);
     fmal_phase_begin(&j->c->phases, FMAL_PHASE_READ);
     if (j->o->stream)
         st = fmal_pool_open_streamed(&j->c->ctx, j->o->pool, &j->c->phases, &j->pool);
@@ -236,6 +265,9 @@ static fmal_status pick(job *j, const fmal_select_state *resume, fmal_batch *bat
         .c = pool->info.c,
         .rows = pool->info.rows,
         .columns = pool->info.columns,
+        .net = j->model.net,
+        .set = j->model.set,
+        .masking = &j->masking,
         .options = j->select,
         .seed = (uint64_t) j->o->selection.seed,
         .keeper = { .save = save_part,
@@ -277,7 +309,9 @@ static fmal_status search(job *j, fmal_batch *batch)
 
 static fmal_status find_batch(job *j, fmal_batch *batch)
 {
-    j->identity.checksum = j->pool->checksum;
+    memcpy(j->checksum, j->pool->checksum, sizeof j->checksum);
+    masked_checksum(&j->masking, j->checksum);
+    j->identity.checksum = j->checksum;
     if (!j->out.there)
         return search(j, batch);
     FMAL_TRY(outputs_load(&j->c->ctx, &j->out, &j->identity, j->pool->info.n, batch));
@@ -308,13 +342,91 @@ static fmal_status select_batch(job *j)
     return st;
 }
 
+/* With --data: the data set, the network, and the mask that the user gave. */
+static fmal_status open_model(job *j)
+{
+    const fmal_ctx *ctx = &j->c->ctx;
+
+    if (!j->o->modelled.data)
+        return FMAL_OK;
+    FMAL_TRY(modelled_open(j->c, &j->o->modelled, &j->model));
+    return masked_load(ctx, &j->o->masked, j->model.net, &j->mask, &j->masking);
+}
+
 /* Under the names of the outputs, which are taken. */
 static fmal_status plan_and_select(job *j)
 {
     job_begin(j->c);
+    FMAL_TRY(open_model(j));
+    if (j->strategy->needs_network)
+        j->masking.jacobian.path = j->out.jacobian;
     if (!j->out.there)
         FMAL_TRY(plan(j));
     return select_batch(j);
+}
+
+/* A pool, or a data set and its network. */
+static fmal_status check_source(const job *j)
+{
+    const select_options *o = j->o;
+
+    if (!o->pool && !o->modelled.data)
+        return FMAL_FAIL(FMAL_ERR_USAGE,
+                         "--pool FILE is missing; or give a data set and a network: "
+                         "--data FILE --model NAME --weights FILE");
+    if (o->pool && j->strategy->needs_network)
+        return FMAL_FAIL(FMAL_ERR_USAGE,
+                         "--pool: the strategy '%s' looks into the network, which a "
+                         "pool has not; give --data FILE --model NAME --weights FILE "
+                         "instead",
+                         j->strategy->name);
+    if (o->modelled.data && (o->pool || o->stream))
+        return FMAL_FAIL(FMAL_ERR_USAGE, "--%s: cannot go with --data; leave one out",
+                         o->pool ? "pool" : "stream");
+    return modelled_check(j->c->opts, &o->modelled);
+}
+
+/* With --force, an input of several would be written over. Root only. */
+static fmal_status check_inputs(const job *j)
+{
+    const select_options *o = j->o;
+    const char *inputs[] = { o->modelled.weights, o->modelled.labelled,
+                             o->masked.mask };
+
+    for (int i = 0; i < FMAL_COUNT(inputs); i++)
+        if (inputs[i] && (fmal_file_same(j->out.picks, inputs[i]) ||
+                          fmal_file_same(j->out.csv, inputs[i])))
+            return FMAL_FAIL(FMAL_ERR_USAGE,
+                             "%s: is read; give another name to --output or --csv",
+                             inputs[i]);
+    return FMAL_OK;
+}
+
+static fmal_status dry_run(job *j)
+{
+    job_begin(j->c);
+    FMAL_TRY(open_model(j));
+    return plan(j);
+}
+
+/* Under the outputs' names. */
+static fmal_status run_named(job *j)
+{
+    const select_options *o = j->o;
+
+    if (j->strategy->searches)
+        fmal_stop_install();
+    FMAL_TRY(job_identity(j->c, o->pool ? o->pool : o->modelled.data, &j->identity));
+    outputs_name(&j->out, o->output, o->csv);
+    fmal_status st =
+        fmal_agree_root(&j->c->ctx, j->c->ctx.rank == 0 ? check_inputs(j) : FMAL_OK);
+    if (st == FMAL_OK)
+        st = outputs_open(&j->c->ctx, &j->out, &j->identity, o->force);
+    if (st == FMAL_OK)
+        st = plan_and_select(j);
+    outputs_close(&j->out);
+    job_identity_clear(&j->identity);
+    return st;
 }
 
 static fmal_status run(cli *c, void *given)
@@ -324,29 +436,23 @@ static fmal_status run(cli *c, void *given)
 
     FMAL_TRY(check_singleton(&c->ctx));
     FMAL_TRY(selection_map(c->opts, &o->selection, &j.select));
+    FMAL_TRY(check_source(&j));
+    FMAL_TRY(
+        masked_map(c->opts, &o->masking, &o->masked, o->selection.seed, &j.masking));
     j.select.streamed = o->stream;
     if (o->stream && strcmp(o->selection.lazy, "auto") == 0)
         j.select.lazy = false; /* in the order of the file it is slower, not faster */
-    if (o->job.dry_run) {
-        job_begin(c);
-        return plan(&j);
-    }
-    if (j.strategy->searches)
-        fmal_stop_install();
-    FMAL_TRY(job_identity(c, o->pool, &j.identity));
-    outputs_name(&j.out, o->output, o->csv);
-    fmal_status st = outputs_open(&c->ctx, &j.out, &j.identity, o->force);
-    if (st == FMAL_OK)
-        st = plan_and_select(&j);
-    outputs_close(&j.out);
-    job_identity_clear(&j.identity);
+    fmal_status st = o->job.dry_run ? dry_run(&j) : run_named(&j);
+    fmal_mask_clear(&j.mask);
+    modelled_clear(&j.model);
     return st;
 }
 
 const command command_select = {
     .name = "select",
     .summary = "pick one batch from features and logits that a model gave",
-    .usage = "--pool FILE [--strategy NAME] [--batch K] [-o FILE] [options]",
+    .usage = "--pool FILE | --data FILE --weights FILE [--strategy NAME] [--batch K] "
+             "[-o FILE] [options]",
     .text =
         "Reads a pool (docs/formats.md: /features, /logits or /probs, /labelled; or "
         "/embeddings),\npicks the batch whose labels teach most, and writes the picks "
@@ -354,6 +460,9 @@ const command command_select = {
         "again after an interruption, it\ngoes on from OUTPUT.part; started again "
         "after its end, it says that the picks are there.\nA signal (TERM, USR1), a "
         "file OUTPUT.stop or --max-time stops it with exit code 3.\n\n"
+        "With --data the pool is the training split of a data set as a network of fmal "
+        "sees it:\nthe strategies that look into the network want that. Samples with a "
+        "label are labelled,\nor those of --labelled FILE.\n\n"
         "  fmal select --pool pool.h5 --batch 100\n"
         "  mpirun -np 64 fmal select --pool pool.h5 --batch 1000 -o picks.h5",
     .options = table,

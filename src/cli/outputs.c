@@ -12,6 +12,7 @@ void outputs_name(outputs *out, const char *picks, const char *csv)
 
     *out = (outputs){ .picks = picks, .lock = { .fd = -1 } };
     snprintf(out->part, sizeof out->part, "%s.part", picks);
+    snprintf(out->jacobian, sizeof out->jacobian, "%s.jacobian", picks);
     snprintf(out->stop_file, sizeof out->stop_file, "%s.stop", picks);
     if (csv)
         snprintf(out->csv, sizeof out->csv, "%s", csv);
@@ -173,5 +174,6 @@ fmal_status outputs_write(const outputs *out, const fmal_picks *picks)
     else
         FMAL_TRY(write_both(out, new_csv, picks));
     unlink(out->part);
+    unlink(out->jacobian);
     return FMAL_OK;
 }

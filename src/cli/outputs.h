@@ -11,8 +11,9 @@
 typedef struct outputs {
     const char *picks; /* borrowed */
     char csv[4096], part[4096], stop_file[4096];
-    lockfile lock; /* held on the root, while a selection is under way */
-    bool there;    /* picks that were made with the same options */
+    char jacobian[4096]; /* of strategies that need a network: what is done of it */
+    lockfile lock;       /* held on the root, while a selection is under way */
+    bool there;          /* picks that were made with the same options */
 } outputs;
 
 /* The names that follow from that of the picks; csv may be NULL. Not collective. */

@@ -163,7 +163,7 @@ static fmal_status write_result(const result *r, const fmal_batch *batch, gather
                          .fixed = r->identity->fixed,
                          .history = r->c->history,
                          .pool_path = pool->path,
-                         .pool_checksum = pool->checksum,
+                         .pool_checksum = r->identity->checksum,
                          .nearest = batch->n <= MOST_FOR_DISTANCES ? g->nearest : NULL,
                          .predicted = g->predicted,
                          .c = pool->info.c,

@@ -12,7 +12,10 @@ int fmal_factor_class_blocks(const fmal_factor *f)
 
 bool fmal_factor_can_cut(const fmal_factor *f, fmal_fisher fisher)
 {
-    return fisher != FMAL_FISHER_BLOCK || f->ops->gram_blocks;
+    if (fisher == FMAL_FISHER_FULL)
+        return true;
+    return fisher == FMAL_FISHER_BLOCK ? f->ops->gram_blocks != NULL
+                                       : f->ops->cut != NULL;
 }
 
 void fmal_factor_cut_local(const fmal_factor *f, fmal_fisher fisher, fmal_idx il,

@@ -382,8 +382,8 @@ static fmal_status allocate(mixed *own, fmal_idx order)
     return FMAL_ALLOC(&own->product, c * (order + 2 * r));
 }
 
-static fmal_status mixed_create(const fmal_ctx *ctx, const fmal_part *part,
-                                const mixed *given, fmal_factor **out)
+static fmal_status mixed_outline(const fmal_part *part, const mixed *given,
+                                 fmal_factor **out)
 {
     fmal_factor *f = NULL;
     mixed *own = NULL;
@@ -396,16 +396,35 @@ static fmal_status mixed_create(const fmal_ctx *ctx, const fmal_part *part,
     }
     *own = *given;
     *f = (fmal_factor){ .ops = &mixed_ops,
-                        .ctx = *ctx,
                         .part = *part,
                         .order = (fmal_idx) own->c * own->d + own->extra,
                         .rank = own->c - 1,
                         .blocks = own->c,
                         .classes = 1,
+                        .class_blocks = 1,
                         .center = own->c,
                         .block = own->d,
                         .own = own };
-    st = allocate(own, f->order);
+    *out = f;
+    return FMAL_OK;
+}
+
+fmal_status fmal_factor_mixed_outline(const fmal_part *part, int d, int c, int extra,
+                                      bool unweighted, fmal_factor **out)
+{
+    const mixed given = { .d = d, .c = c, .extra = extra, .unweighted = unweighted };
+
+    return mixed_outline(part, &given, out);
+}
+
+static fmal_status mixed_create(const fmal_ctx *ctx, const fmal_part *part,
+                                const mixed *given, fmal_factor **out)
+{
+    fmal_factor *f = NULL;
+
+    FMAL_TRY(mixed_outline(part, given, &f));
+    f->ctx = *ctx;
+    fmal_status st = allocate(f->own, f->order);
     if (st != FMAL_OK)
         fmal_factor_destroy(&f);
     else

@@ -65,6 +65,18 @@ fmal_status fmal_mask_check(const fmal_net *net, const fmal_mask_options *o)
                      o->fraction, m, size, head, least_fraction(head, size));
 }
 
+fmal_idx fmal_mask_most_extra(const fmal_net *net, const fmal_mask_options *o)
+{
+    const double share = o->method == FMAL_MASK_RELATIVE ? relative_share : o->fraction;
+    fmal_idx most = 0;
+
+    if (o->method == FMAL_MASK_GLOBAL || o->method == FMAL_MASK_RANDOM)
+        return share_of(o->fraction, fmal_net_size(net)) - head_of(net)->count;
+    for (int i = 0; i < fmal_net_tensors(net) - 1; i++)
+        most += share_of(share, fmal_net_tensor(net, i)->count);
+    return most;
+}
+
 /* ---- Which ---- */
 
 /* A position and what it is chosen by. */

@@ -14,6 +14,12 @@ struct fmal_run {
     double began; /* fmal_now() at the start, less the seconds of earlier starts */
 };
 
+/* Whether there are samples enough. Collective; agreed. */
+fmal_status fmal_run_check(const fmal_run_setup *setup);
+
+/* The network of a run, its weights zero. Not collective. */
+fmal_status fmal_run_net_make(const fmal_run_setup *setup, fmal_net **net);
+
 /* A zero state with room for the whole run. Not collective. */
 fmal_status fmal_state_create(const fmal_run_options *options, int classes,
                               fmal_run_state *out);

@@ -15,6 +15,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const fmal_run_options *options_of(const fmal_run *run)
 {
@@ -150,6 +151,9 @@ static fmal_status pick_batch(fmal_run *run, const float *features, const double
         .role = run->role,
         .d = fmal_net_features(run->net),
         .c = fmal_net_classes(run->net),
+        .net = run->net,
+        .set = run->setup.set,
+        .masking = &o->masking,
         .options = o->select,
         .seed = o->seed,
         .round = (uint32_t) run->state.round,
@@ -168,6 +172,15 @@ static fmal_status pick_batch(fmal_run *run, const float *features, const double
         run->has_resume = false;
     }
     return st;
+}
+
+/* Its file was kept for a restart inside the pick. */
+static void forget_jacobian(const fmal_run *run)
+{
+    const char *path = options_of(run)->masking.jacobian.path;
+
+    if (path && run->setup.ctx->rank == 0)
+        unlink(path);
 }
 
 static fmal_status pick_round(fmal_run *run)
@@ -199,7 +212,10 @@ static fmal_status pick_round(fmal_run *run)
     s->stage = FMAL_STAGE_TRAIN;
     s->trained = (fmal_train_count){ 0 };
     fmal_point("picked");
-    return save(run);
+    FMAL_TRY(save(run));
+    fmal_point("jacobian-left");
+    forget_jacobian(run);
+    return FMAL_OK;
 }
 
 /* ---- Training ---- */
@@ -395,12 +411,13 @@ fmal_status fmal_run_rounds(fmal_run *run)
         if (bits && run->state.stage != FMAL_STAGE_DONE)
             return FMAL_FAIL(FMAL_STOPPED, "%s", fmal_stop_reason(bits));
     }
+    forget_jacobian(run); /* a crash may have left it after the last pick */
     return FMAL_OK;
 }
 
 /* ---- Life ---- */
 
-static fmal_status check_setup(const fmal_run_setup *setup)
+fmal_status fmal_run_check(const fmal_run_setup *setup)
 {
     const fmal_run_options *o = setup->options;
     const fmal_split *train = &setup->set->train;
@@ -419,7 +436,7 @@ static fmal_status check_setup(const fmal_run_setup *setup)
     return FMAL_OK;
 }
 
-static fmal_status make_net(const fmal_run_setup *setup, fmal_net **net)
+fmal_status fmal_run_net_make(const fmal_run_setup *setup, fmal_net **net)
 {
     const fmal_run_options *o = setup->options;
 
@@ -438,10 +455,10 @@ static fmal_status create(const fmal_run_setup *setup, fmal_run **out)
         st = FMAL_ALLOC(&run->role, setup->set->train.part.count);
     }
     if (st == FMAL_OK)
-        st = make_net(setup, &run->net);
+        st = fmal_run_net_make(setup, &run->net);
     if ((st = fmal_agree(setup->ctx, st)) == FMAL_OK) {
         fmal_net_set_isa(run->net, fmal_agree_isa(setup->ctx));
-        st = check_setup(setup);
+        st = fmal_run_check(setup);
     }
     if (st != FMAL_OK)
         fmal_run_end(&run);
@@ -538,42 +555,4 @@ void fmal_run_end(fmal_run **run)
         fmal_select_state_clear(&(*run)->resume);
     fmal_run_state_clear(&(*run)->state);
     fmal_free(run);
-}
-
-/* ---- Planning ---- */
-
-fmal_status fmal_run_plan_make(const fmal_run_setup *setup, fmal_run_plan *plan)
-{
-    const fmal_run_options *o = setup->options;
-    const fmal_dataset *set = setup->set;
-    fmal_run_plan p = { .n = set->train.part.n, .test = set->test.part.n };
-    fmal_net *net = NULL;
-    double share = (double) (p.n + p.test) / setup->ctx->size + 2 * FMAL_BLOCK;
-
-    FMAL_TRY(check_setup(setup));
-    FMAL_TRY(fmal_agree(setup->ctx, make_net(setup, &net)));
-    p.d = fmal_net_features(net);
-    p.c = fmal_net_classes(net);
-    p.params = fmal_net_size(net);
-    p.labelled_at_end = o->initial + o->rounds * o->select.batch;
-    p.bytes_data = share * ((double) set->row_bytes + 4);
-    /* the network, the trainer, the state for checkpoints: weights and three of their
-       size */
-    double learnt = (double) (p.params + fmal_net_stats_size(net));
-    p.bytes_network = learnt * (4 + 4 + 12) + fmal_net_bytes(net) +
-                      fmal_train_bytes(&o->train, net, setup->ctx->size);
-    p.has_selection = o->strategy->searches;
-    fmal_net_destroy(&net);
-    p.bytes = p.bytes_data + p.bytes_network;
-    if (p.has_selection && o->rounds > 0) {
-        fmal_select_options select = o->select;
-
-        select.likelihood = o->strategy->likelihood;
-        FMAL_TRY(fmal_select_plan_make(&select, p.n, o->initial, 0, p.d, p.c,
-                                       setup->ctx->size, &p.select));
-        p.steps = p.select.forward + p.select.backward;
-        p.bytes += p.select.bytes;
-    }
-    *plan = p;
-    return FMAL_OK;
 }

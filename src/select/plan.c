@@ -268,9 +268,29 @@ fmal_status fmal_select_plan_dense(const fmal_select_options *o, fmal_idx n,
     fmal_part part = largest_part(n, ranks);
     fmal_factor *f = NULL;
 
-    FMAL_TRY(fmal_plan_check_fisher(o->fisher, false));
     FMAL_TRY(fmal_factor_dense_outline(&part, r, order, &f));
-    fmal_status st = plan_sizes(o, &info, f, &part, ranks, plan);
+    fmal_status st = fmal_plan_check_fisher(o->fisher, f);
+    if (st == FMAL_OK)
+        st = plan_sizes(o, &info, f, &part, ranks, plan);
+    fmal_factor_destroy(&f);
+    return st;
+}
+
+fmal_status fmal_select_plan_mixed(const fmal_select_options *o, fmal_idx n,
+                                   fmal_idx labelled, fmal_idx excluded, int d, int c,
+                                   int extra, bool unweighted, int ranks,
+                                   fmal_select_plan *plan)
+{
+    fmal_pool_info info = {
+        .n = n, .labelled = labelled, .excluded = excluded, .d = d, .c = c
+    };
+    fmal_part part = largest_part(n, ranks);
+    fmal_factor *f = NULL;
+
+    FMAL_TRY(fmal_factor_mixed_outline(&part, d, c, extra, unweighted, &f));
+    fmal_status st = fmal_plan_check_fisher(o->fisher, f);
+    if (st == FMAL_OK)
+        st = plan_sizes(o, &info, f, &part, ranks, plan);
     fmal_factor_destroy(&f);
     return st;
 }

@@ -6,13 +6,17 @@ static double least(double a, double b)
     return a < b ? a : b;
 }
 
-fmal_status fmal_plan_check_fisher(fmal_fisher fisher, bool has_blocks)
+fmal_status fmal_plan_check_fisher(fmal_fisher fisher, const fmal_factor *f)
 {
-    if (fisher == FMAL_FISHER_BLOCK && !has_blocks)
+    if (fmal_factor_can_cut(f, fisher))
+        return FMAL_OK;
+    if (!fmal_factor_can_cut(f, FMAL_FISHER_DIAG))
         return FMAL_FAIL(FMAL_ERR_ARG,
-                         "--fisher block: factors given as /embeddings have no class "
-                         "blocks; take full or diag");
-    return FMAL_OK;
+                         "--fisher block, diag: information in a mask is kept whole; "
+                         "take full");
+    return FMAL_FAIL(FMAL_ERR_ARG,
+                     "--fisher block: factors given as /embeddings have no class "
+                     "blocks; take full or diag");
 }
 
 static const double REFRESHES = 5; /* expected in a search */

@@ -164,7 +164,7 @@ fmal_status fmal_plan_steps(const fmal_select_options *options, fmal_idx n,
 int fmal_pending_columns(fmal_idx leading, int r);
 
 /* Refuse what factors cannot give. Not collective. */
-fmal_status fmal_plan_check_fisher(fmal_fisher fisher, bool has_blocks);
+fmal_status fmal_plan_check_fisher(fmal_fisher fisher, const fmal_factor *f);
 
 /* Bytes and flops of a plan that has its steps, where fisher is not full; `share`: the
    samples of the rank with most; d: features, or columns of dense factors; streamed:

@@ -300,8 +300,7 @@ static fmal_status prepare(const fmal_problem *problem,
     fmal_selector *s = NULL;
     fmal_status st;
 
-    FMAL_TRY(fmal_plan_check_fisher(
-        options->fisher, fmal_factor_can_cut(problem->factor, FMAL_FISHER_BLOCK)));
+    FMAL_TRY(fmal_plan_check_fisher(options->fisher, problem->factor));
     st = FMAL_ALLOC(&s, 1);
     if (st == FMAL_OK) {
         s->problem = *problem;

@@ -94,8 +94,7 @@ static void log_decisions(const fmal_query *q, const fmal_selection *sel)
              l->refreshes, 100 * scored, l->rescored, margin, l->error);
 }
 
-static fmal_status run_search(const fmal_query *q, const fmal_factor *factor,
-                              fmal_batch *out)
+fmal_status fmal_search(const fmal_query *q, const fmal_factor *factor, fmal_batch *out)
 {
     fmal_problem problem = { q->ctx, factor, q->part, q->role };
     fmal_selector *s = NULL;
@@ -138,7 +137,7 @@ static fmal_status pick_kron(const fmal_query *q, fmal_likelihood likelihood,
 
     FMAL_TRY(fmal_factor_kron_rows(q->ctx, q->part, features, q->probs, q->d, q->c,
                                    likelihood, q->options.topc, &factor));
-    fmal_status st = run_search(q, factor, out);
+    fmal_status st = fmal_search(q, factor, out);
     fmal_factor_destroy(&factor);
     return st;
 }
@@ -149,7 +148,7 @@ static fmal_status pick_dense(const fmal_query *q, fmal_batch *out)
 
     FMAL_TRY(fmal_factor_dense(q->ctx, q->part, q->embeddings, q->rows, q->columns,
                                &factor));
-    fmal_status st = run_search(q, factor, out);
+    fmal_status st = fmal_search(q, factor, out);
     fmal_factor_destroy(&factor);
     return st;
 }

@@ -13,7 +13,9 @@
     X(confidence, "confidence")                                                        \
     X(bait, "bait")                                                                    \
     X(bait_topc, "bait-topc")                                                          \
-    X(bait_binary, "bait-binary")
+    X(bait_binary, "bait-binary")                                                      \
+    X(fishermask, "fishermask")                                                        \
+    X(fishent, "fishent")
 
 const char *const fmal_strategy_names[] = {
 #define NAME(id, name) name,
@@ -70,6 +72,10 @@ fmal_status fmal_strategy_pick(const fmal_strategy *strategy, const fmal_query *
             "the strategy '%s' needs features and probabilities; the pool has "
             "embeddings",
             strategy->name);
+    if (strategy->needs_network && !(query->net && query->set && query->masking))
+        return FMAL_FAIL(FMAL_ERR_ARG,
+                         "the strategy '%s' looks into the network, and there is none",
+                         strategy->name);
     FMAL_TRY(check_batch(query));
     return strategy->pick(query, out);
 }

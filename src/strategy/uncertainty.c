@@ -45,7 +45,7 @@ static double doubt(const double *p, int c)
     return 1 - first;
 }
 
-static fmal_status pick_by(const fmal_query *q,
+static fmal_status pick_by(const fmal_query *q, fmal_idx k,
                            double (*uncertainty)(const double *, int), fmal_batch *out)
 {
     double *score = NULL;
@@ -54,24 +54,29 @@ static fmal_status pick_by(const fmal_query *q,
     for (fmal_idx i = 0; i < q->part->count && st == FMAL_OK; i++)
         score[i] = uncertainty(q->probs + i * q->c, q->c);
     if (st == FMAL_OK)
-        st = fmal_pick_best(q->ctx, q->part, q->role, score, q->options.batch, out);
+        st = fmal_pick_best(q->ctx, q->part, q->role, score, k, out);
     fmal_free(&score);
     return st;
 }
 
+fmal_status fmal_pick_entropy(const fmal_query *q, fmal_idx k, fmal_batch *out)
+{
+    return pick_by(q, k, entropy, out);
+}
+
 static fmal_status pick_entropy(const fmal_query *q, fmal_batch *out)
 {
-    return pick_by(q, entropy, out);
+    return fmal_pick_entropy(q, q->options.batch, out);
 }
 
 static fmal_status pick_margin(const fmal_query *q, fmal_batch *out)
 {
-    return pick_by(q, margin, out);
+    return pick_by(q, q->options.batch, margin, out);
 }
 
 static fmal_status pick_confidence(const fmal_query *q, fmal_batch *out)
 {
-    return pick_by(q, doubt, out);
+    return pick_by(q, q->options.batch, doubt, out);
 }
 
 static const char *const no_options[] = { NULL };

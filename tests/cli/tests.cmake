@@ -11,7 +11,7 @@ if(FMAL_SANITIZE)
 endif()
 foreach(behaviour IN ITEMS usage_errors config pool_errors outputs again full_disk run_errors
     import dry_run streams stream picks_file golden fisher bench embeddings mask
-    imbalance weights)
+    imbalance weights fishermask)
   fmal_cli_test(${behaviour} RANKS 4 TIMEOUT ${timeout})
 endforeach()
 

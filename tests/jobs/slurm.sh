@@ -14,6 +14,7 @@
 
 unset "${!SLURM_@}" "${!SBATCH_@}" FMAL_LAUNCH FMAL_DATA FMAL_CONFIG FMAL_SEED FMAL_STRATEGY
 export SLURM_CONF=$slurm/slurm.conf FMAL_JOBS=$FMAL_SOURCE/jobs
+export FMAL_STRATEGY=bait # the head of so small a network is larger than a mask of it
 script=$FMAL_JOBS/slurm_cifar.sh
 small=(--hidden 8 --progress never --checkpoint-every 1)
 

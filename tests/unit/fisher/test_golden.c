@@ -1,7 +1,7 @@
 /* A trained resnet18-slim against an independent computation in double precision: the
    Fisher diagonal of 64 images, the mask, the Jacobian of one. */
 #include "fmal_test.h"
-#include "golden_net.h"
+#include "golden_images.h"
 
 #include "fmal/mask.h"
 #include "fmal/mem.h"
@@ -19,24 +19,6 @@ typedef struct {
     double logits[GOLDEN_CLASSES];
     double fraction;
 } golden;
-
-static fmal_status read_images(const fmal_ctx *ctx, fmal_h5 *h, fmal_dataset *set)
-{
-    fmal_split *split = &set->train;
-
-    set->classes = GOLDEN_CLASSES;
-    set->shape[0] = 3;
-    set->shape[1] = set->shape[2] = 32;
-    set->has_images = true;
-    set->inputs = GOLDEN_INPUTS;
-    set->row_bytes = GOLDEN_INPUTS;
-    split->part = fmal_part_make(GOLDEN_N, 48, ctx); /* uneven, on up to 4 ranks */
-    FMAL_TRY(fmal_alloc(&split->rows, split->part.count, set->row_bytes));
-    FMAL_TRY(fmal_h5_read(h, "/mean", FMAL_F32, set->mean));
-    FMAL_TRY(fmal_h5_read(h, "/std", FMAL_F32, set->std));
-    return fmal_h5_read_rows(h, "/images", FMAL_U8, split->part.first,
-                             split->part.count, split->rows);
-}
 
 static fmal_status read_answers(fmal_h5 *h, golden *g)
 {
@@ -65,7 +47,7 @@ static fmal_status read_all(const fmal_ctx *ctx, const char *path, golden *g)
     if (st == FMAL_OK)
         st = golden_net(h, &g->net);
     if (st == FMAL_OK)
-        st = read_images(ctx, h, &g->set);
+        st = golden_images(ctx, h, &g->set);
     if (st == FMAL_OK)
         st = read_answers(h, g);
     fmal_h5_close(&h);
@@ -74,7 +56,7 @@ static fmal_status read_all(const fmal_ctx *ctx, const char *path, golden *g)
 
 static void clear(golden *g)
 {
-    fmal_free(&g->set.train.rows);
+    golden_images_clear(&g->set);
     fmal_free(&g->diagonal);
     fmal_free(&g->jacobian);
     fmal_net_destroy(&g->net);
