@@ -38,6 +38,8 @@ typedef struct command {
     const char *positional;  /* what its one word is, NULL if it takes none */
     bool optional_positional;
     bool uses_mpi;
+    /* What is wrong with options whatever the data: before ranks start. May be NULL. */
+    fmal_status (*check)(const cli *c, const void *options);
     fmal_status (*run)(cli *c, void *options);
 } command;
 

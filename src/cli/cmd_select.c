@@ -366,24 +366,25 @@ static fmal_status plan_and_select(job *j)
 }
 
 /* A pool, or a data set and its network. */
-static fmal_status check_source(const job *j)
+static fmal_status check_source(const cli *c, const void *given)
 {
-    const select_options *o = j->o;
+    const select_options *o = given;
+    const fmal_strategy *strategy = selection_strategy(&o->selection);
 
     if (!o->pool && !o->modelled.data)
         return FMAL_FAIL(FMAL_ERR_USAGE,
                          "--pool FILE is missing; or give a data set and a network: "
                          "--data FILE --model NAME --weights FILE");
-    if (o->pool && j->strategy->needs_network)
+    if (o->pool && strategy->needs_network)
         return FMAL_FAIL(FMAL_ERR_USAGE,
                          "--pool: the strategy '%s' looks into the network, which a "
                          "pool has not; give --data FILE --model NAME --weights FILE "
                          "instead",
-                         j->strategy->name);
+                         strategy->name);
     if (o->modelled.data && (o->pool || o->stream))
         return FMAL_FAIL(FMAL_ERR_USAGE, "--%s: cannot go with --data; leave one out",
                          o->pool ? "pool" : "stream");
-    return modelled_check(j->c->opts, &o->modelled);
+    return modelled_check(c->opts, &o->modelled);
 }
 
 /* With --force, an input of several would be written over. Root only. */
@@ -436,7 +437,6 @@ static fmal_status run(cli *c, void *given)
 
     FMAL_TRY(check_singleton(&c->ctx));
     FMAL_TRY(selection_map(c->opts, &o->selection, &j.select));
-    FMAL_TRY(check_source(&j));
     FMAL_TRY(
         masked_map(c->opts, &o->masking, &o->masked, o->selection.seed, &j.masking));
     j.select.streamed = o->stream;
@@ -468,5 +468,6 @@ const command command_select = {
     .options = table,
     .size = sizeof(select_options),
     .uses_mpi = true,
+    .check = check_source,
     .run = run,
 };

@@ -165,7 +165,10 @@ static fmal_status run_command(cli *c, int argc, char **argv)
         st = fmal_opts_create(table, options, &c->opts);
     if (st == FMAL_OK)
         st = parse(c, argc, argv, options);
-    if (st == FMAL_OK && (options->help || options->print_config)) {
+    bool asked = st == FMAL_OK && (options->help || options->print_config);
+    if (st == FMAL_OK && !asked && c->command->check)
+        st = c->command->check(c, options);
+    if (asked) {
         st = say_about(c, options);
         complain(c, st);
     } else if (st == FMAL_OK && c->command->uses_mpi) {

@@ -66,7 +66,7 @@ file_kb=
 accept "run without the limit" "${run[@]}"
 cp "$work/np1/files/out/metrics.csv" "$work/np1/files/out/picks.csv" "$dir"
 size=$(stat -c %s "$work/np1/files/out/checkpoint.h5")
-file_kb=1
+file_kb=8 # more than the first event, less than any checkpoint
 everywhere fresh "${run[@]}"
 expect_refusal "run, from its start" 1 "out/checkpoint.next.h5: cannot write"
 for np in $on_ranks; do

@@ -78,7 +78,7 @@ if ! command -v prlimit >/dev/null; then
     echo "skipped: prlimit is not installed"
     exit
 fi
-start 2 run --run full "${small[@]}" --epochs 10000000 --checkpoint-every 0.3
+start 2 run --run full "${small[@]}" --epochs 1000000 --checkpoint-every 0.3
 await "a checkpoint of a training under way" in_training full
 find_ranks 2
 size=$(stat -c %s full/checkpoint.h5)
@@ -90,7 +90,7 @@ grep -q '^fmal: full/checkpoint.*: cannot write .*: File too large$' log ||
 ! compgen -G 'full/*.new' || die "full disk: half a file stays"
 reached=$(position full)
 [[ $reached == "training round 0,"* ]] || die "full disk: left at $reached"
-launch 1 run --run full "${small[@]}" --epochs 10000000 --max-time 0.001
+launch 1 run --run full "${small[@]}" --epochs 1000000 --max-time 0.001
 expect_rc 3 "after a full disk"
 said "resume round=0 labels=20 epochs=${reached##*,} "
 ! log_has "using the one before it" || die "the newest checkpoint is no longer good"

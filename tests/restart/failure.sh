@@ -17,7 +17,7 @@ nothing_left() { # what
     [ -z "$files" ] || die "$1: left over: $files"
 }
 
-long=(run --run cut "${small[@]}" --epochs 10000000 --checkpoint-every 0.2)
+long=(run --run cut "${small[@]}" --epochs 1000000 --checkpoint-every 0.2)
 for victim in 0 2; do
     rm -rf cut
     start 3 "${long[@]}"

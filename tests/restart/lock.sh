@@ -9,7 +9,7 @@ make_data set data.h5 1 700 200
 finish 1 whole
 
 # Holds its directory until it is killed.
-start 2 run --run one "${small[@]}" --epochs 10000000 --checkpoint-every 0.2
+start 2 run --run one "${small[@]}" --epochs 1000000 --checkpoint-every 0.2
 await "a checkpoint of a training under way" in_training one
 find_ranks 2
 grep -qx "process ${pids[0]} on .*" one/lock || die "one/lock names $(cat one/lock)"
@@ -29,7 +29,7 @@ kill -KILL "${pids[0]}"
 await_job
 expect_rc 137 "the first run, killed"
 [ -e one/lock ] || die "the file one/lock is gone"
-launch 2 run --run one "${small[@]}" --epochs 10000000 --checkpoint-every 0.2 --max-time 0.001
+launch 2 run --run one "${small[@]}" --epochs 1000000 --checkpoint-every 0.2 --max-time 0.001
 expect_rc 3 "a start after the kill"
 said " resume round=0 "
 ok "a killed run holds nothing"
