@@ -1,5 +1,6 @@
 #include "imbalance.h"
 #include "masking.h"
+#include "network.h"
 #include "fmal/log.h"
 #include "fmal/mem.h"
 #include "fmal/weights.h"
@@ -13,8 +14,8 @@ typedef struct {
     masking_options masking;
     imbalance_options imbalance;
     char *data, *weights, *output;
-    int model;
-    int64_t hidden, seed;
+    network_options network;
+    int64_t seed;
     bool dry_run, force;
 } mask_options;
 
@@ -28,24 +29,7 @@ static const fmal_opt table[] = {
       .required = true,
       .help = "data set (fmal import), HDF5" },
     { .name = "imbalance", .part = imbalance_table, .offset = AT(imbalance) },
-    { .name = "model",
-      .letter = 'm',
-      .type = FMAL_OPT_CHOICE,
-      .offset = AT(model),
-      .def = "mlp",
-      .choices = fmal_arch_names,
-      .arg = "NAME",
-      .identity = true,
-      .help = "network" },
-    { .name = "hidden",
-      .type = FMAL_OPT_INT,
-      .offset = AT(hidden),
-      .def = "128",
-      .min = 1,
-      .max = 65536,
-      .identity = true,
-      .unit = "units",
-      .help = "width of the hidden layer (mlp, lenet)" },
+    { .name = "network", .part = network_table, .offset = AT(network) },
     { .name = "weights",
       .letter = 'w',
       .type = FMAL_OPT_STRING,
@@ -96,12 +80,7 @@ typedef struct {
 
 static fmal_status check_options(const job *j)
 {
-    const char *arch = fmal_arch_names[j->o->model];
-
-    if (fmal_opts_given(j->c->opts, "hidden") && strcmp(arch, "mlp") != 0 &&
-        strcmp(arch, "lenet") != 0)
-        return FMAL_FAIL(FMAL_ERR_USAGE, "--hidden: the model '%s' has no hidden layer",
-                         arch);
+    FMAL_TRY(network_check(j->c->opts, &j->o->network));
     return imbalance_check(j->c->opts, &j->o->imbalance);
 }
 
@@ -114,12 +93,7 @@ static fmal_status open_inputs(job *j)
     fmal_phase_begin(&j->c->phases, FMAL_PHASE_READ);
     fmal_status st = fmal_dataset_open(ctx, j->o->data, &j->set);
     if (st == FMAL_OK)
-        st =
-            fmal_agree(ctx, fmal_net_create(fmal_arch_names[j->o->model], j->set->shape,
-                                            j->set->classes, (int) j->o->hidden,
-                                            FMAL_FISHER_BATCH, &j->net));
-    if (st == FMAL_OK)
-        fmal_net_set_isa(j->net, fmal_agree_isa(ctx));
+        st = network_make(ctx, &j->o->network, j->set, FMAL_FISHER_BATCH, &j->net);
     if (st == FMAL_OK)
         st = fmal_weights_load(ctx, j->o->weights, FMAL_HEAD_REQUIRED, j->net,
                                &has_head);
@@ -199,7 +173,7 @@ static fmal_status check_output(const job *j, bool *there)
 
 static fmal_status save(const job *j)
 {
-    fmal_mask_origin origin = { .arch = fmal_arch_names[j->o->model],
+    fmal_mask_origin origin = { .arch = network_arch(&j->o->network),
                                 .method = fmal_mask_method_names[j->options.method],
                                 .fraction = j->options.fraction,
                                 .data = j->o->data,

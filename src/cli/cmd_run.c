@@ -1,5 +1,6 @@
 #include "imbalance.h"
 #include "masked.h"
+#include "network.h"
 #include "pretrained.h"
 #include "rundir.h"
 #include "runlog.h"
@@ -22,8 +23,8 @@ typedef struct {
     training_options training;
     job_options job;
     char *data, *run;
-    int model;
-    int64_t hidden, initial, rounds;
+    network_options network;
+    int64_t initial, rounds;
     bool warm;
 } run_options;
 
@@ -44,24 +45,7 @@ static const fmal_opt table[] = {
       .required = true,
       .help = "directory of the run; one that holds a checkpoint is gone on with" },
     { .name = "imbalance", .part = imbalance_table, .offset = AT(imbalance) },
-    { .name = "model",
-      .letter = 'm',
-      .type = FMAL_OPT_CHOICE,
-      .offset = AT(model),
-      .def = "mlp",
-      .choices = fmal_arch_names,
-      .arg = "NAME",
-      .identity = true,
-      .help = "network" },
-    { .name = "hidden",
-      .type = FMAL_OPT_INT,
-      .offset = AT(hidden),
-      .def = "128",
-      .min = 1,
-      .max = 65536,
-      .identity = true,
-      .unit = "units",
-      .help = "width of the hidden layer (mlp, lenet)" },
+    { .name = "network", .part = network_table, .offset = AT(network) },
     { .name = "initial",
       .type = FMAL_OPT_INT,
       .offset = AT(initial),
@@ -114,8 +98,8 @@ typedef struct {
 static fmal_run_options library_options(const run_options *o)
 {
     return (fmal_run_options){
-        .arch = fmal_arch_names[o->model],
-        .hidden = (int) o->hidden,
+        .arch = network_arch(&o->network),
+        .hidden = (int) o->network.hidden,
         .strategy = selection_strategy(&o->selection),
         .initial = o->initial,
         .rounds = o->rounds,
@@ -129,10 +113,7 @@ static fmal_status check_options(const job *j)
 {
     const fmal_opts *opts = j->c->opts;
 
-    if (fmal_opts_given(opts, "hidden") && strcmp(j->options.arch, "mlp") != 0 &&
-        strcmp(j->options.arch, "lenet") != 0)
-        return FMAL_FAIL(FMAL_ERR_USAGE, "--hidden: the model '%s' has no hidden layer",
-                         j->options.arch);
+    FMAL_TRY(network_check(opts, &j->o->network));
     return imbalance_check(opts, &j->o->imbalance);
 }
 
@@ -280,9 +261,7 @@ static fmal_status load_mask(job *j)
     if (!j->o->masked.mask)
         return FMAL_OK;
     /* Nothing is computed with it: room for one sample is the least there is. */
-    FMAL_TRY(
-        fmal_agree(ctx, fmal_net_create(j->options.arch, j->set->shape, j->set->classes,
-                                        j->options.hidden, 1, &net)));
+    FMAL_TRY(network_make(ctx, &j->o->network, j->set, 1, &net));
     fmal_status st =
         masked_load(ctx, &j->o->masked, net, &j->mask, &j->options.masking);
     fmal_net_destroy(&net);

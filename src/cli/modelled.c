@@ -19,24 +19,7 @@ const fmal_opt modelled_table[] = {
       .arg = "FILE",
       .help = "data set (fmal import) in place of a pool: its training split, as a "
               "network sees it" },
-    { .name = "model",
-      .letter = 'm',
-      .type = FMAL_OPT_CHOICE,
-      .offset = AT(model),
-      .def = "mlp",
-      .choices = fmal_arch_names,
-      .arg = "NAME",
-      .identity = true,
-      .help = "network, with --data" },
-    { .name = "hidden",
-      .type = FMAL_OPT_INT,
-      .offset = AT(hidden),
-      .def = "128",
-      .min = 1,
-      .max = 65536,
-      .identity = true,
-      .unit = "units",
-      .help = "width of the hidden layer (mlp, lenet)" },
+    { .name = "network", .part = network_table, .offset = AT(network) },
     { .name = "weights",
       .letter = 'w',
       .type = FMAL_OPT_STRING,
@@ -55,7 +38,6 @@ const fmal_opt modelled_table[] = {
 fmal_status modelled_check(const fmal_opts *opts, const modelled_options *o)
 {
     static const char *const ours[] = { "model", "hidden", "weights", "labelled" };
-    const char *arch = fmal_arch_names[o->model];
 
     for (int i = 0; i < FMAL_COUNT(ours) && !o->data; i++)
         if (fmal_opts_given(opts, ours[i]))
@@ -66,11 +48,7 @@ fmal_status modelled_check(const fmal_opts *opts, const modelled_options *o)
         return FMAL_FAIL(FMAL_ERR_USAGE,
                          "--weights FILE is missing: --data wants a trained network "
                          "(fmal run --save-weights, docs/weights.md)");
-    if (fmal_opts_given(opts, "hidden") && strcmp(arch, "mlp") != 0 &&
-        strcmp(arch, "lenet") != 0)
-        return FMAL_FAIL(FMAL_ERR_USAGE, "--hidden: the model '%s' has no hidden layer",
-                         arch);
-    return FMAL_OK;
+    return network_check(opts, &o->network);
 }
 
 /* ---- Who is labelled ---- */
@@ -214,10 +192,7 @@ static fmal_status open_all(cli *c, const modelled_options *o, modelled *m)
     bool has_head;
 
     FMAL_TRY(fmal_dataset_open(ctx, o->data, &m->set));
-    FMAL_TRY(fmal_agree(ctx, fmal_net_create(fmal_arch_names[o->model], m->set->shape,
-                                             m->set->classes, (int) o->hidden,
-                                             FMAL_FISHER_BATCH, &m->net)));
-    fmal_net_set_isa(m->net, fmal_agree_isa(ctx));
+    FMAL_TRY(network_make(ctx, &o->network, m->set, FMAL_FISHER_BATCH, &m->net));
     FMAL_TRY(fmal_weights_load(ctx, o->weights, FMAL_HEAD_REQUIRED, m->net, &has_head));
     m->info = (fmal_pool_info){ .n = m->set->train.part.n,
                                 .d = fmal_net_features(m->net),

@@ -3,15 +3,13 @@
 #ifndef FMAL_MODELLED_H
 #define FMAL_MODELLED_H
 
-#include "cli_impl.h"
+#include "network.h"
 #include "fmal/data.h"
-#include "fmal/nn.h"
 #include "fmal/pool.h"
 
 typedef struct modelled_options {
     char *data, *weights, *labelled;
-    int model;
-    int64_t hidden;
+    network_options network;
 } modelled_options;
 
 /* To be a part of a command's table. */
