@@ -13,10 +13,11 @@ typedef struct {
     float *h;             /* [tiles, d, LANES] */
     float *root;          /* [tiles, r, LANES] */
     float *shift;         /* [tiles, used, LANES] */
-    int *pick; /* [tiles, r, LANES], of topc; NULL where row k picks class k but */
-    int *swap; /* [tiles, LANES]: for this row, which picks the last; -1: none */
-    float *y;  /* four times [rows of a chunk and a panel more, LANES] */
-    size_t y_stride;
+    int *pick;   /* [tiles, r, LANES], of topc; NULL where row k picks class k but */
+    int *swap;   /* [tiles, LANES]: for this row, which picks the last; -1: none */
+    float *y;    /* [rows of a chunk and a panel more, LANES] */
+    float *pair; /* [d, 2]: [W | Z]^T of the last step, if that is two rows */
+    int last;    /* that step */
 } stream_data;
 
 /* What a sample's probabilities say, to tile `tile` of those that are packed. */
@@ -121,8 +122,9 @@ fmal_status fmal_kron_stream_open(fmal_stream *s)
         FMAL_TRY(FMAL_ALLOC(&data->pick, held * r * LANES));
     else
         FMAL_TRY(FMAL_ALLOC(&data->swap, held * LANES));
-    data->y_stride = (size_t) (data->columns.chunk + FMAL_PANEL_ROWS) * LANES;
-    FMAL_TRY(FMAL_ALLOC(&data->y, 4 * (fmal_idx) data->y_stride));
+    FMAL_TRY(FMAL_ALLOC(&data->y, (data->columns.chunk + FMAL_PANEL_ROWS) * LANES));
+    if (rows == 2)
+        FMAL_TRY(FMAL_ALLOC(&data->pair, 2 * d));
     data->first = -1;
     if (!s->factor->streams)
         pack_tiles(s, 0, s->tiles);
@@ -138,7 +140,8 @@ double fmal_kron_stream_bytes(const fmal_factor *f, double slots, bool one_step)
 
     return held * 4 * (own->d + f->rank + own->used + pick) +
            fmal_columns_bytes(rows, own->used, own->d, one_step) +
-           4 * fmal_columns_y_bytes(rows, own->used, own->d);
+           fmal_columns_y_bytes(rows, own->used, own->d) +
+           (rows == 2 ? 8.0 * own->d : 0);
 }
 
 double fmal_kron_stream_flops(const fmal_factor *f)
@@ -159,6 +162,7 @@ void fmal_kron_stream_close(fmal_stream *s)
     fmal_free(&data->pick);
     fmal_free(&data->swap);
     fmal_free(&data->y);
+    fmal_free(&data->pair);
     fmal_free(&s->own);
 }
 
@@ -168,6 +172,10 @@ void fmal_kron_stream_push(fmal_stream *s, int step, const double *wz)
     stream_data *data = s->own;
 
     fmal_columns_pack(&data->columns, step, wz, (size_t) own->used * (size_t) own->d);
+    data->last = step;
+    for (int a = 0; data->pair && a < own->d; a++)
+        for (int row = 0; row < 2; row++)
+            data->pair[2 * a + row] = (float) wz[row * own->d + a];
 }
 
 /* Rows that pick any class: that of each lane is another. The first picks the base. */
@@ -209,25 +217,17 @@ static void project(const fmal_stream *s, fmal_idx tile, int cols, const float *
         s->kernel->project(r, cols, y, root, shift, data->swap + tile * LANES, out);
 }
 
-/* One row of V a sample and one step: four tiles at a time. */
-static int apply_pairs(fmal_stream *s, int step, fmal_idx tile, int n_tiles, float *pq)
+/* The last step, which is two rows. */
+static void apply_pair(const fmal_stream *s, fmal_idx tile, int n_tiles, float *pq)
 {
     const kron *own = s->factor->own;
-    stream_data *data = s->own;
-    const fmal_columns *c = &data->columns;
-    size_t panel = (size_t) own->d * FMAL_PANEL_ROWS;
-    int t = 0;
+    const stream_data *data = s->own;
 
-    for (; t + 4 <= n_tiles; t += 4) {
-        s->kernel->multiply4(own->d, c->w + (size_t) (step / c->per_panel) * panel,
-                             step % c->per_panel * 2,
-                             data->h + (tile + t) * own->d * LANES, data->y,
-                             data->y_stride);
-        for (int i = 0; i < 4; i++)
-            project(s, tile + t + i, 2, data->y + (size_t) i * data->y_stride,
-                    pq + (t + i) * 2 * LANES);
+    for (int t = 0; t < n_tiles; t++, pq += 2 * LANES) {
+        s->kernel->multiply_pair(own->d, data->pair,
+                                 data->h + (tile + t) * own->d * LANES, data->y);
+        project(s, tile + t, 2, data->y, pq);
     }
-    return t;
 }
 
 int fmal_kron_stream_apply(fmal_stream *s, int first, int last, fmal_idx tile,
@@ -242,13 +242,15 @@ int fmal_kron_stream_apply(fmal_stream *s, int first, int last, fmal_idx tile,
 
     if (s->factor->streams)
         pack_tiles(s, tile, n_tiles);
-    int begin = c->rows == 2 && steps == 1 ? apply_pairs(s, first, at, n_tiles, pq) : 0;
-
+    if (data->pair && steps == 1 && first == data->last) {
+        apply_pair(s, at, n_tiles, pq);
+        return 1;
+    }
     for (int chunk = 0; chunk < c->chunks; chunk++) {
         int cols = fmal_columns_chunk_rows(c, chunk) / own->used;
         size_t before = (size_t) (chunk * (c->chunk / own->used)) * (size_t) r * LANES;
 
-        for (int t = begin; t < n_tiles; t++) {
+        for (int t = 0; t < n_tiles; t++) {
             fmal_columns_multiply(c, s->kernel, first, steps, chunk,
                                   data->h + (at + t) * own->d * LANES, data->y);
             project(s, at + t, steps * cols, data->y,

@@ -14,7 +14,7 @@ enum { FMAL_PANEL_ROWS = 18 };
  *           Every row of every sample is one chain of multiply-adds in the order of a:
  *           its bits depend on nothing else. y has room for FMAL_PANEL_ROWS rows and
  *           holds row `first` at 0.
- * multiply4 the same for two rows and four tiles in a row, y [4, y_stride].
+ * multiply_pair  the same for two rows side by side, w [depth, 2].
  * project   out[col, k] = root_k (y[col, k] - sum over m of shift_m y[col, m]), of
  *           lanes, but in row swap [LANES] with minus the sum of all y[col, m] for
  *           y[col, k]; y [cols, r, LANES].
@@ -23,8 +23,7 @@ enum { FMAL_PANEL_ROWS = 18 };
 typedef struct fmal_stream_kernel {
     void (*multiply)(int rows, int depth, const float *w, int first, const float *h,
                      float *y);
-    void (*multiply4)(int depth, const float *w, int first, const float *h, float *y,
-                      size_t y_stride);
+    void (*multiply_pair)(int depth, const float *w, const float *h, float *y);
     void (*project)(int r, int cols, const float *y, const float *root,
                     const float *shift, const int32_t *swap, float *out);
     void (*turn)(int depth, const float *const *from, float scale, float *to);
