@@ -9,7 +9,7 @@
  *     fmal_factor_kron(ctx, &part, features, probs, d, c, &factor);
  *     fmal_factor_gram(factor, take, 1.0 / n, fisher);        sum of V_i^T V_i
  *     fmal_panel_create(factor, samples, n, scale, 2 * r, &panel);
- *     fmal_panel_quadratic(panel, a, g, NULL);                 V_i A V_i^T
+ *     fmal_panel_quadratics(panel, a, g, e, b, NULL);  V_i A V_i^T, V_i E V_i^T
  *     fmal_panel_apply(panel, block, pq);                      V_i [W | Z]
  */
 #ifndef FMAL_FACTOR_H
@@ -296,20 +296,16 @@ fmal_idx fmal_panel_first_group(const fmal_panel *panel, fmal_idx block);
 const fmal_idx *fmal_panel_index(const fmal_panel *panel);
 
 /**
- * V_i A V_i^T of every sample of the panel.
+ * V_i A V_i^T and V_i E V_i^T of every sample of the panel.
  *
- * Collective over ctx: parts of A travel to all ranks.
+ * Collective over ctx: parts of A and E travel to all ranks.
  *
- * @param a      symmetric, of order D; centered (fmal_factor_center)
- * @param[out] g  [groups, r (r + 1) / 2, FMAL_LANES]: packed lower triangles
+ * @param a, e   symmetric, of order D; centered (fmal_factor_center)
+ * @param[out] g, b  [groups, r (r + 1) / 2, FMAL_LANES]: packed lower triangles
  * @param[out] flops  added: what this rank computed; may be NULL
  * @return FMAL_ERR_NOMEM, agreed
- * Cost: of Kronecker factors about c^2 d^2 / 2 flops a sample.
+ * Cost: of Kronecker factors about c^2 d^2 flops a sample.
  */
-fmal_status fmal_panel_quadratic(fmal_panel *panel, const fmal_dmat *a, double *g,
-                                 double *flops);
-
-/** V_i A V_i^T and V_i E V_i^T in one go, which is faster. As fmal_panel_quadratic. */
 fmal_status fmal_panel_quadratics(fmal_panel *panel, const fmal_dmat *a, double *g,
                                   const fmal_dmat *e, double *b, double *flops);
 

@@ -227,6 +227,11 @@ fmal_status fmal_h5_read_text(fmal_h5 *h, const char *name, char **text);
 /** Create a dataset and write all of it. */
 fmal_status fmal_h5_write(fmal_h5 *h, const fmal_h5_spec *spec, const void *data);
 
+/** The same for a list [n] of `label`; `units` may be NULL. */
+fmal_status fmal_h5_write_list(fmal_h5 *h, const char *name, fmal_type type, fmal_idx n,
+                               const char *label, const char *long_name,
+                               const char *units, const void *data);
+
 /** Create a dataset to be filled by rows, and write rows of it. */
 fmal_status fmal_h5_create_rows(fmal_h5 *h, const fmal_h5_spec *spec);
 fmal_status fmal_h5_write_rows(fmal_h5 *h, const char *name, fmal_type type,

@@ -193,29 +193,21 @@ void fmal_lowrank_add(fmal_lowrank *m, double scale, const double *w, const doub
 void fmal_lowrank_apply(fmal_lowrank *m, const double *u, int k, double *out);
 
 /**
- * out = (base + terms) (I (x) h): column l is the product with h in block l and zeros
- * elsewhere. What h (x) any columns needs is a combination of these.
+ * out = (base + terms) (I (x) h) and what stands below it: column l of the factor is h
+ * in block l, zeros in the other blocks, and then row l of `tail`. What h (x) any
+ * columns needs is a combination of these.
  *
  * Collective over the grid's ctx.
- * @param h         [d], the same on every rank; d divides the order
- * @param[out] out  [order / d, order]; complete on the root, undefined elsewhere
- * Cost: that of one column: 2 order^2 flops, order^2 / 2 numbers are read.
- */
-void fmal_lowrank_apply_blocks(fmal_lowrank *m, const double *h, int d, double *out);
-
-/**
- * The same for columns that go on below I (x) h: column l of the factor is h in block
- * l, zeros in the other blocks, and then row l of `tail`.
- *
- * Collective over the grid's ctx.
+ * @param h         [d], the same on every rank
  * @param blocks    blocks of d rows; the tail has the other rows of the order
  * @param tail      [blocks, order - blocks d], the same on every rank; may be NULL if
  *                  there are none
  * @param[out] out  [blocks, order]; complete on the root, undefined elsewhere
- * Cost: 2 order^2 flops and, with t rows of tail, 2 blocks t (2 order - t) more.
+ * Cost: that of one column, 2 order^2 flops, and order^2 / 2 numbers are read; with t
+ * rows of tail, 2 blocks t (2 order - t) flops more.
  */
-void fmal_lowrank_apply_mixed(fmal_lowrank *m, const double *h, int d, int blocks,
-                              const double *tail, double *out);
+void fmal_lowrank_apply_blocks(fmal_lowrank *m, const double *h, int d, int blocks,
+                               const double *tail, double *out);
 
 /* ---- Small matrices on one rank ---- */
 

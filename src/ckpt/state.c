@@ -53,34 +53,20 @@ static fmal_status exact_array(fmal_h5 *h, const char *name, fmal_type type,
     return FMAL_OK;
 }
 
-static fmal_status write_array(fmal_h5 *h, const char *name, fmal_type type, fmal_idx n,
-                               const char *label, const char *long_name,
-                               const char *units, const void *data)
-{
-    fmal_h5_spec spec = { .name = name,
-                          .type = type,
-                          .ndims = 1,
-                          .dims = { n },
-                          .label = { label },
-                          .long_name = long_name,
-                          .units = units };
-
-    return fmal_h5_write(h, &spec, data);
-}
-
 /* ---- A selection ---- */
 
 fmal_status fmal_selection_write(fmal_h5 *h, const fmal_select_state *s)
 {
-    FMAL_TRY(write_array(h, "/selection/added", FMAL_I64, s->n_added, "step",
-                         "samples added so far, in order", "sample index", s->added));
-    FMAL_TRY(write_array(h, "/selection/gain", FMAL_F64, s->n_added, "step",
-                         "fall of tr(M^-1 F) at each addition", NULL, s->gain));
-    FMAL_TRY(write_array(h, "/selection/removed", FMAL_I64, s->n_removed, "step",
-                         "samples removed again so far, in order", "sample index",
-                         s->removed));
-    FMAL_TRY(write_array(h, "/selection/loss", FMAL_F64, s->n_removed, "step",
-                         "rise of tr(M^-1 F) at each removal", NULL, s->loss));
+    FMAL_TRY(fmal_h5_write_list(h, "/selection/added", FMAL_I64, s->n_added, "step",
+                                "samples added so far, in order", "sample index",
+                                s->added));
+    FMAL_TRY(fmal_h5_write_list(h, "/selection/gain", FMAL_F64, s->n_added, "step",
+                                "fall of tr(M^-1 F) at each addition", NULL, s->gain));
+    FMAL_TRY(fmal_h5_write_list(h, "/selection/removed", FMAL_I64, s->n_removed, "step",
+                                "samples removed again so far, in order",
+                                "sample index", s->removed));
+    FMAL_TRY(fmal_h5_write_list(h, "/selection/loss", FMAL_F64, s->n_removed, "step",
+                                "rise of tr(M^-1 F) at each removal", NULL, s->loss));
     FMAL_TRY(fmal_h5_attr_i64(h, "/selection", "refresh_step", s->refresh_step));
     FMAL_TRY(fmal_h5_attr_f64(h, "/selection", "refresh_score", s->refresh_score));
     return fmal_h5_attr_f64(h, "/selection", "objective_before", s->before);
@@ -166,8 +152,9 @@ static fmal_status write_rounds(fmal_h5 *h, const fmal_run_state *s)
     for (int i = 0; i < FMAL_COUNT(columns) && st == FMAL_OK; i++) {
         for (fmal_idx r = 0; r < n; r++)
             memcpy(&values[r], (const char *) &s->rounds[r] + columns[i].offset, 8);
-        st = write_array(h, columns[i].name, columns[i].integer ? FMAL_I64 : FMAL_F64,
-                         n, "round", columns[i].long_name, columns[i].units, values);
+        st = fmal_h5_write_list(h, columns[i].name,
+                                columns[i].integer ? FMAL_I64 : FMAL_F64, n, "round",
+                                columns[i].long_name, columns[i].units, values);
     }
     fmal_free(&values);
     return st;
@@ -302,10 +289,11 @@ static fmal_status write_pool(fmal_h5 *h, const fmal_split *train)
 {
     if (!train->origin)
         return FMAL_OK;
-    return write_array(h, "/pool/index", FMAL_I64, train->part.n, "sample",
-                       "where each sample of an imbalanced pool is in the training "
-                       "split of the data set",
-                       "sample index", train->origin);
+    return fmal_h5_write_list(
+        h, "/pool/index", FMAL_I64, train->part.n, "sample",
+        "where each sample of an imbalanced pool is in the training "
+        "split of the data set",
+        "sample index", train->origin);
 }
 
 /* ---- Names of tensors: for readers; a restart knows them from its options ---- */
@@ -339,11 +327,11 @@ static fmal_status write_tensors(fmal_h5 *h, const fmal_net *net, const char *wh
                           .long_name = "tensors of the network, row-major; a weight is "
                                        "[out, in] or [out, in, height, width]" };
     FMAL_TRY(fmal_h5_write(h, &spec, names));
-    FMAL_TRY(write_array(h, path[1], FMAL_I64, n, "tensor",
-                         "where each tensor begins in the array of all", "element",
-                         offset));
-    return write_array(h, path[2], FMAL_I64, n, "tensor", "elements of each tensor",
-                       "elements", count);
+    FMAL_TRY(fmal_h5_write_list(h, path[1], FMAL_I64, n, "tensor",
+                                "where each tensor begins in the array of all",
+                                "element", offset));
+    return fmal_h5_write_list(h, path[2], FMAL_I64, n, "tensor",
+                              "elements of each tensor", "elements", count);
 }
 
 /* Which number is what, and what the network's input is. */
@@ -355,10 +343,10 @@ static fmal_status write_model(fmal_h5 *h, const fmal_net *net, const fmal_datas
                                fmal_net_stat_tensor));
     if (!set->has_images)
         return FMAL_OK;
-    FMAL_TRY(write_array(h, "/model/mean", FMAL_F32, set->shape[0], "channel",
-                         "taken from pixels / 255", NULL, set->mean));
-    return write_array(h, "/model/std", FMAL_F32, set->shape[0], "channel",
-                       "what they are then divided by", NULL, set->std);
+    FMAL_TRY(fmal_h5_write_list(h, "/model/mean", FMAL_F32, set->shape[0], "channel",
+                                "taken from pixels / 255", NULL, set->mean));
+    return fmal_h5_write_list(h, "/model/std", FMAL_F32, set->shape[0], "channel",
+                              "what they are then divided by", NULL, set->std);
 }
 
 /* Only of a network with batch normalisation. */
@@ -366,9 +354,10 @@ static fmal_status write_stats(fmal_h5 *h, const fmal_run_state *s)
 {
     if (s->n_stats == 0)
         return FMAL_OK;
-    return write_array(h, "/model/statistics", FMAL_F32, s->n_stats, "statistic",
-                       "running statistics of batch normalisation, tensor after tensor",
-                       NULL, s->stats);
+    return fmal_h5_write_list(
+        h, "/model/statistics", FMAL_F32, s->n_stats, "statistic",
+        "running statistics of batch normalisation, tensor after tensor", NULL,
+        s->stats);
 }
 
 static fmal_status read_stats(fmal_h5 *h, fmal_run_state *s)
@@ -386,22 +375,25 @@ fmal_status fmal_run_state_write(fmal_h5 *h, const fmal_run_state *s)
     FMAL_TRY(write_position(h, s));
     FMAL_TRY(write_rounds(h, s));
     FMAL_TRY(write_right(h, s));
-    FMAL_TRY(write_array(h, "/picks/index", FMAL_I64, s->n_picks, "pick",
-                         "labelled samples in the order picked, the initial ones first",
-                         "sample index", s->picks));
-    FMAL_TRY(write_array(h, "/picks/label", FMAL_I32, s->n_picks, "pick",
-                         "their labels", "class index", s->pick_labels));
-    FMAL_TRY(write_array(h, "/picks/score", FMAL_F64, s->n_picks, "pick",
-                         "scores by which they were picked", NULL, s->pick_scores));
-    FMAL_TRY(write_array(h, "/picks/first", FMAL_I64, rounds_picked(s) + 1, "round",
-                         "where each round's picks begin in /picks/index; the last "
-                         "element is their end",
-                         "pick", s->first_pick));
-    FMAL_TRY(write_array(h, "/model/parameters", FMAL_F32, s->n_params, "parameter",
-                         "parameters of the network, tensor after tensor", NULL,
-                         s->params));
+    FMAL_TRY(fmal_h5_write_list(
+        h, "/picks/index", FMAL_I64, s->n_picks, "pick",
+        "labelled samples in the order picked, the initial ones first", "sample index",
+        s->picks));
+    FMAL_TRY(fmal_h5_write_list(h, "/picks/label", FMAL_I32, s->n_picks, "pick",
+                                "their labels", "class index", s->pick_labels));
+    FMAL_TRY(fmal_h5_write_list(h, "/picks/score", FMAL_F64, s->n_picks, "pick",
+                                "scores by which they were picked", NULL,
+                                s->pick_scores));
+    FMAL_TRY(
+        fmal_h5_write_list(h, "/picks/first", FMAL_I64, rounds_picked(s) + 1, "round",
+                           "where each round's picks begin in /picks/index; the last "
+                           "element is their end",
+                           "pick", s->first_pick));
+    FMAL_TRY(fmal_h5_write_list(
+        h, "/model/parameters", FMAL_F32, s->n_params, "parameter",
+        "parameters of the network, tensor after tensor", NULL, s->params));
     FMAL_TRY(write_stats(h, s));
-    FMAL_TRY(write_array(
+    FMAL_TRY(fmal_h5_write_list(
         h, "/model/optimizer", FMAL_F32, s->n_optimizer, "value",
         "state of the optimizer, then the best parameters and "
         "statistics by the samples held out, if any are; empty unless a training is "

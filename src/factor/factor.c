@@ -86,7 +86,7 @@ void fmal_sample_multiply(const fmal_sample *s, fmal_lowrank *m, double *out)
         fmal_lowrank_apply(m, s->v, s->r, out);
         return;
     }
-    fmal_lowrank_apply_mixed(m, s->h, s->d, s->blocks, s->tail, s->work);
+    fmal_lowrank_apply_blocks(m, s->h, s->d, s->blocks, s->tail, s->work);
     fmal_gemm(false, false, s->r, s->order, s->blocks, 1, s->left, s->blocks, s->work,
               s->order, 0, out, s->order);
 }
@@ -223,12 +223,6 @@ fmal_idx fmal_panel_first_group(const fmal_panel *panel, fmal_idx block)
 const fmal_idx *fmal_panel_index(const fmal_panel *panel)
 {
     return panel->index_g;
-}
-
-fmal_status fmal_panel_quadratic(fmal_panel *panel, const fmal_dmat *a, double *g,
-                                 double *flops)
-{
-    return panel->factor->ops->quadratic(panel, 1, &a, &g, flops);
 }
 
 fmal_status fmal_panel_quadratics(fmal_panel *panel, const fmal_dmat *a, double *g,

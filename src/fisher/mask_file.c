@@ -11,35 +11,22 @@
 
 /* ---- Writing ---- */
 
-static fmal_status write_list(fmal_h5 *h, const char *name, fmal_type type, fmal_idx n,
-                              const char *label, const char *long_name,
-                              const char *units, const void *data)
-{
-    fmal_h5_spec spec = { .name = name,
-                          .type = type,
-                          .ndims = 1,
-                          .dims = { n },
-                          .label = { label },
-                          .long_name = long_name,
-                          .units = units };
-
-    return fmal_h5_write(h, &spec, data);
-}
-
 static fmal_status write_mask(fmal_h5 *h, const fmal_mask *mask)
 {
-    FMAL_TRY(write_list(h, "/mask/index", FMAL_I64, mask->count, "masked parameter",
-                        "positions in the block of all parameters, ascending",
-                        "parameter", mask->index));
+    FMAL_TRY(fmal_h5_write_list(h, "/mask/index", FMAL_I64, mask->count,
+                                "masked parameter",
+                                "positions in the block of all parameters, ascending",
+                                "parameter", mask->index));
     if (mask->value)
-        FMAL_TRY(write_list(h, "/mask/value", FMAL_F64, mask->count, "masked parameter",
-                            "Fisher information of each, averaged over the samples",
-                            NULL, mask->value));
+        FMAL_TRY(fmal_h5_write_list(
+            h, "/mask/value", FMAL_F64, mask->count, "masked parameter",
+            "Fisher information of each, averaged over the samples", NULL,
+            mask->value));
     if (!mask->samples)
         return FMAL_OK;
-    return write_list(h, "/samples/index", FMAL_I64, mask->n_samples, "sample",
-                      "training samples that the information was averaged over",
-                      "sample index", mask->samples);
+    return fmal_h5_write_list(h, "/samples/index", FMAL_I64, mask->n_samples, "sample",
+                              "training samples that the information was averaged over",
+                              "sample index", mask->samples);
 }
 
 static fmal_status write_tensors(fmal_h5 *h, const fmal_masked_tensor *list, int n)
@@ -61,17 +48,19 @@ static fmal_status write_tensors(fmal_h5 *h, const fmal_masked_tensor *list, int
         masked[i] = list[i].masked;
     }
     if (st == FMAL_OK)
-        st = write_list(h, "/tensor/name", FMAL_STR, n, "tensor", "tensors by name",
-                        NULL, name);
+        st = fmal_h5_write_list(h, "/tensor/name", FMAL_STR, n, "tensor",
+                                "tensors by name", NULL, name);
     if (st == FMAL_OK)
-        st = write_list(h, "/tensor/offset", FMAL_I64, n, "tensor",
-                        "position of each one's first element", "parameter", offset);
+        st = fmal_h5_write_list(h, "/tensor/offset", FMAL_I64, n, "tensor",
+                                "position of each one's first element", "parameter",
+                                offset);
     if (st == FMAL_OK)
-        st = write_list(h, "/tensor/count", FMAL_I64, n, "tensor", "elements of each",
-                        "parameters", count);
+        st = fmal_h5_write_list(h, "/tensor/count", FMAL_I64, n, "tensor",
+                                "elements of each", "parameters", count);
     if (st == FMAL_OK)
-        st = write_list(h, "/tensor/masked", FMAL_I64, n, "tensor",
-                        "elements of each that are masked", "parameters", masked);
+        st = fmal_h5_write_list(h, "/tensor/masked", FMAL_I64, n, "tensor",
+                                "elements of each that are masked", "parameters",
+                                masked);
     fmal_free(&name);
     fmal_free(&offset);
     fmal_free(&count);

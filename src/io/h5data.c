@@ -337,6 +337,21 @@ fmal_status fmal_h5_write(fmal_h5 *h, const fmal_h5_spec *spec, const void *data
     return fill(h, spec, fmal_h5_memory_type(spec->type), data);
 }
 
+fmal_status fmal_h5_write_list(fmal_h5 *h, const char *name, fmal_type type, fmal_idx n,
+                               const char *label, const char *long_name,
+                               const char *units, const void *data)
+{
+    fmal_h5_spec spec = { .name = name,
+                          .type = type,
+                          .ndims = 1,
+                          .dims = { n },
+                          .label = { label },
+                          .long_name = long_name,
+                          .units = units };
+
+    return fmal_h5_write(h, &spec, data);
+}
+
 fmal_status fmal_h5_write_text(fmal_h5 *h, const char *name, const char *text,
                                const char *long_name)
 {

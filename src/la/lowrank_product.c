@@ -289,13 +289,8 @@ void fmal_lowrank_apply(fmal_lowrank *m, const double *u, int k, double *out)
                          .out = out });
 }
 
-void fmal_lowrank_apply_blocks(fmal_lowrank *m, const double *h, int d, double *out)
-{
-    fmal_lowrank_apply_mixed(m, h, d, m->order / d, NULL, out);
-}
-
-void fmal_lowrank_apply_mixed(fmal_lowrank *m, const double *h, int d, int blocks,
-                              const double *tail, double *out)
+void fmal_lowrank_apply_blocks(fmal_lowrank *m, const double *h, int d, int blocks,
+                               const double *tail, double *out)
 {
     multiply(&(product){ .m = m,
                          .kernel = kernel_for(m->isa),

@@ -29,7 +29,7 @@
 #include <math.h>
 
 /* What travels behind W and Z. */
-enum { GAIN, TRACE_G, PIVOT, TRACES };
+enum { GAIN, PIVOT, TRACES };
 
 fmal_status fmal_inverse_create(const fmal_problem *problem,
                                 const fmal_select_options *options, fmal_inverse **out)
@@ -221,7 +221,6 @@ static bool make_wz(fmal_inverse *inv, double sign)
     double *w = inv->wz, *z = w + (size_t) r * (size_t) n;
     double *traces = z + (size_t) r * (size_t) n;
 
-    traces[TRACE_G] = trace_of(r, inv->omega);
     if (!fmal_cholesky(r, inv->gs))
         return false;
     traces[PIVOT] = fmal_smallest_pivot(r, inv->gs);
@@ -265,7 +264,6 @@ fmal_status fmal_inverse_complete(fmal_inverse *inv, fmal_idx index_g)
     FMAL_TRY(fmal_agree_root(inv->ctx, st));
     fmal_bcast(inv->ctx, inv->wz, (2 * count + TRACES) * sizeof(double), 0);
     inv->gain = traces[GAIN];
-    inv->trace_g = traces[TRACE_G];
     inv->pivot = traces[PIVOT];
     if (inv->growth)
         find_growth(inv);

@@ -102,7 +102,6 @@ struct fmal_inverse {
     double *gs, *bs, *omega;  /* [r, r] */
     double sign;              /* of the step that is prepared: +1 adds, -1 removes */
     double gain;              /* what it changes tr(M^-1 F) by, positive */
-    double trace_g;           /* tr(V A V^T) before it */
     double pivot;             /* the smallest of I + sign V A V^T; 0 if not positive */
     bool has_m;               /* work = M of the set that A is of */
     double lambda, condition; /* tr M / lambda at the last refresh */

@@ -106,8 +106,10 @@ static answers ask(const fmal_ctx *ctx, const fmal_factor *f, const fmal_part *p
     a.gram = whole_of(m);
     a.n_forms = fmal_panel_groups(panel) * a.r * (a.r + 1) / 2 * FMAL_LANES;
     a.forms = zeros(a.n_forms);
-    if (fmal_panel_quadratic(panel, m, a.forms, NULL) != FMAL_OK)
+    double *again = zeros(a.n_forms);
+    if (fmal_panel_quadratics(panel, m, a.forms, m, again, NULL) != FMAL_OK)
         abort();
+    fmal_free(&again);
     ask_products(panel, &a);
     ask_columns(f, m, part->n / 2, &a);
     fmal_panel_destroy(&panel);

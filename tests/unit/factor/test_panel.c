@@ -368,15 +368,16 @@ static double *forms_of(const fmal_ctx *ctx, fmal_panel *panel, const setting *q
                         int rows, int cols)
 {
     fmal_idx count = fmal_panel_groups(panel) * (q->r * (q->r + 1) / 2) * FMAL_LANES;
-    double *g = zeros(count);
+    double *g = zeros(count), *again = zeros(count);
     fmal_grid grid;
 
     for (fmal_idx i = 0; i < count; i++)
         g[i] = 1e30;
     fmal_grid_init(&grid, ctx, rows, cols);
     fmal_dmat *m = spread(&grid, q->order, q->rounded);
-    if (fmal_panel_quadratic(panel, m, g, NULL) != FMAL_OK)
+    if (fmal_panel_quadratics(panel, m, g, m, again, NULL) != FMAL_OK)
         abort();
+    fmal_free(&again);
     fmal_dmat_destroy(&m);
     fmal_grid_clear(&grid);
     return g;

@@ -253,20 +253,10 @@ static bool step_agrees(const fmal_inverse *inv, const fmal_cells *cells,
                         fmal_idx index_g)
 {
     const fmal_idx *index = fmal_panel_index(cells->panel);
-    int r = cells->r;
 
-    for (fmal_idx i = 0; i < fmal_panel_groups(cells->panel) * FMAL_LANES; i++) {
-        const double *g =
-            cells->g + i / FMAL_LANES * (r * (r + 1) / 2) * FMAL_LANES + i % FMAL_LANES;
-        double trace = 0;
-
-        if (index[i] != index_g)
-            continue;
-        for (int k = 0; k < r; k++)
-            trace += g[k * (k + 3) / 2 * FMAL_LANES];
-        return fmal_test_close(inv->gain, cells->score[i], 1e-12, 0) &&
-               fmal_test_close(inv->trace_g, trace, 1e-12, 0);
-    }
+    for (fmal_idx i = 0; i < fmal_panel_groups(cells->panel) * FMAL_LANES; i++)
+        if (index[i] == index_g)
+            return fmal_test_close(inv->gain, cells->score[i], 1e-12, 0);
     return true;
 }
 
