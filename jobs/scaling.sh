@@ -14,7 +14,7 @@
 # fmal bench (-n samples, -d features, -c classes, -f factor, -b batch, --repeats). The
 # reports of fmal bench --json are appended to FMAL_OUTPUT (scaling.jsonl), one on a line:
 # tools/scaling_model reads them. FMAL_CASES names the cases (step update allreduce
-# select). More settings: jobs/env.sh.
+# select); --help prints this. More settings: jobs/env.sh.
 set -u
 
 fmal_job=scaling.sh
@@ -32,6 +32,7 @@ done
 # shellcheck source=jobs/env.sh
 . "${dir:?submit from the folder above jobs/, or set FMAL_JOBS to it}/env.sh"
 
+fmal_help "$@"
 usage='usage: scaling.sh strong|weak "RANKS..." -n SAMPLES [options of fmal bench]'
 mode=${1:-} ranks=${2:-}
 case $mode in
@@ -44,12 +45,16 @@ esac
 shift 2
 
 # The samples, and what else is given.
-samples='' rest=()
+samples='' factor=() batch=() rest=()
 while [ $# -gt 0 ]; do
     case $1 in
     -n | --samples) samples=${2:-} && shift ;;
     -n*) samples=${1#-n} ;;
     --samples=*) samples=${1#*=} ;;
+    -f | --factor) factor=(--factor "${2:-}") && shift ;;
+    -f* | --factor=*) factor=("$1") ;;
+    -b | --batch) batch=(--batch "${2:-}") && shift ;;
+    -b* | --batch=*) batch=("$1") ;;
     *) rest+=("$1") ;;
     esac
     [ $# -eq 0 ] || shift
@@ -73,9 +78,14 @@ for r in $ranks; do
     [ "$mode" = strong ] || n=$((samples * r))
     launch_on "$r"
     for case in $cases; do
+        own=() # what a case does not use, it refuses
+        case $case in
+        fisher | initial | step | update) own=(${factor[@]+"${factor[@]}"}) ;;
+        select) own=(${factor[@]+"${factor[@]}"} ${batch[@]+"${batch[@]}"}) ;;
+        esac
         fmal_say "$case on $r ranks, $n samples"
         if report=$("${launch[@]}" "$fmal" bench "$case" --json --quiet \
-            --samples "$n" ${rest[@]+"${rest[@]}"} </dev/null); then
+            --samples "$n" ${own[@]+"${own[@]}"} ${rest[@]+"${rest[@]}"} </dev/null); then
             tr -d '\n' <<<"$report" | tr -s ' ' >>"$output"
             echo >>"$output"
         else

@@ -39,7 +39,7 @@ typedef struct fmal_select_options {
     double oversample;  /* forward steps per sample of the batch, >= 1 */
     bool labelled_sum;  /* the labelled information is a sum, not a mean */
     fmal_fisher fisher; /* what is kept of every information matrix */
-    bool top;           /* no search: the best first scores, factors not scaled */
+    bool top;           /* no search: the best first scores, of factors not scaled */
     fmal_likelihood likelihood; /* of the factors, for plans */
     int topc;                   /* of FMAL_LIKELIHOOD_TOPC */
     bool streamed;              /* features stay in their file; for plans */
@@ -47,7 +47,8 @@ typedef struct fmal_select_options {
     bool double_precision;      /* stream in double precision, not in single */
     bool
         lazy; /* score only those candidates that may be the best, by a proven bound; */
-    double slack; /* or, if not 0, by a guess: their last score times this */
+    double slack; /* or, if not 0, by a guess: their last score times this; picks may
+                     then depend on the number of ranks, and on restarts */
 } fmal_select_options;
 
 /** What a selection will take, before it starts. A plain value. */
@@ -170,7 +171,8 @@ typedef struct fmal_select_log {
     fmal_idx refreshes;
     fmal_idx rescored; /* candidates scored again in double precision */
     double scored;     /* candidates scored in single precision, over all steps */
-    double margin;     /* the smallest relative lead that decided in single precision */
+    double margin;     /* the smallest relative lead by which a sample was added;
+                          INFINITY: none is known */
     double error;      /* the largest relative error of such a score that was seen */
 } fmal_select_log;
 

@@ -309,6 +309,29 @@ static fmal_status check_case(const char *wanted)
                      near ? near : "", near ? "'?" : "");
 }
 
+/* What only some cases look at, and which; no name of a case is part of another's. */
+static const struct {
+    const char *option, *cases;
+} used_by[] = {
+    { "factor", "fisher, initial, step, update, select" },
+    { "batch", "select" },
+    { "model", "train, infer, squares, jacobian" },
+    { "images", "train, infer, squares, jacobian" },
+    { "pool", "read" },
+};
+
+/* An option that the case does not use is an error, not ignored. */
+static fmal_status check_used(const cli *c)
+{
+    for (int i = 0; i < FMAL_COUNT(used_by) && c->positional; i++)
+        if (fmal_opts_given(c->opts, used_by[i].option) &&
+            !strstr(used_by[i].cases, c->positional))
+            return FMAL_FAIL(FMAL_ERR_USAGE,
+                             "--%s: '%s' does not use it, only %s; leave it out",
+                             used_by[i].option, c->positional, used_by[i].cases);
+    return FMAL_OK;
+}
+
 static fmal_status run(cli *c, void *given)
 {
     const bench_options *o = given;
@@ -319,6 +342,7 @@ static fmal_status run(cli *c, void *given)
     if (!generates && (o->output || o->force))
         return FMAL_FAIL(FMAL_ERR_USAGE, "--%s: only generate writes a file",
                          o->output ? "output" : "force");
+    FMAL_TRY(check_used(c));
     job_begin(c);
     return generates ? generate(c, o) : run_cases(c, o);
 }

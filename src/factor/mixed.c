@@ -297,13 +297,6 @@ static double mixed_quadratic_bytes(const fmal_factor *f, double slots, int matr
     return fmal_mixed_quadratic_bytes(f->own, (double) fmal_block_slots(f));
 }
 
-/* As long as nothing plans with this form: its sums, and its forms, as if all columns
-   were of the tail. */
-static double mixed_gram_bytes(const fmal_factor *f)
-{
-    return 8.0 * (double) f->order * (double) (f->part.block + 512);
-}
-
 static double mixed_stream_bytes(const fmal_factor *f, double slots, bool one_step)
 {
     const mixed *own = f->own;
@@ -352,7 +345,7 @@ static const fmal_factor_ops mixed_ops = {
     .load = mixed_load,
     .apply = mixed_apply,
     .bytes = mixed_bytes,
-    .gram_bytes = mixed_gram_bytes,
+    .gram_bytes = fmal_mixed_gram_bytes,
     .panel_bytes = mixed_panel_bytes,
     .quadratic_bytes = mixed_quadratic_bytes,
     .stream_bytes = mixed_stream_bytes,

@@ -85,6 +85,23 @@ static fmal_status job_init(gram_job *job)
     return fmal_slab_init(&job->to, &f->ctx, job->most, f->order);
 }
 
+/* Of the head's sums, or of the tail's, which come after them. An outline has no head,
+   so that its sizes are put together here. */
+double fmal_mixed_gram_bytes(const fmal_factor *f)
+{
+    const mixed *own = f->own;
+    double order = (double) f->order, c = own->c, d = own->d, extra = own->extra;
+    double m = f->part.block, most = columns_at_a_time(f, own->extra);
+    double tail =
+        8 * (2 * order + c + extra + m * d + 2 * c * m * extra + 2 * most * order);
+    kron head = { .d = own->d, .c = own->c, .blocks = own->c };
+    const fmal_factor of_head = { .part = f->part, .own = &head };
+
+    head.likelihood = FMAL_LIKELIHOOD_FULL;
+    double first = fmal_kron_gram_bytes(&of_head);
+    return own->extra > 0 && tail > first ? tail : first;
+}
+
 static int most_probable(const double *p, int c)
 {
     int top = 0;

@@ -53,6 +53,7 @@ int fmal_mixed_turn(const fmal_panel *panel, fmal_idx b, const float *from,
 
 fmal_status fmal_mixed_gram(const fmal_factor *f, const uint8_t *take, double weight,
                             fmal_dmat *out, double *flops);
+double fmal_mixed_gram_bytes(const fmal_factor *f);
 
 /* Forms of several matrices at once, and the bytes that takes for blocks of m slots. */
 fmal_status fmal_mixed_quadratic(fmal_panel *panel, int n, const fmal_dmat *const *a,

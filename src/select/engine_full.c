@@ -208,24 +208,52 @@ static fmal_status collect_near(fmal_selector *s, double bar, fmal_idx *list, in
     return FMAL_OK;
 }
 
+/* By how much the best of those that may be added led, if there was another one. */
+static void note_margin(fmal_selector *s, const fmal_lead *lead)
+{
+    double margin = (lead->first - lead->second) / fabs(lead->first);
+
+    s->log.margin = margin < s->log.margin ? margin : s->log.margin;
+}
+
 /* The best of a few samples by their gains in double precision. Collective. */
 static fmal_status choose_exactly(fmal_selector *s, const fmal_idx *list, fmal_idx n,
                                   fmal_best *best)
 {
-    double gain[MOST_NEAR], top = -INFINITY;
+    double gain[MOST_NEAR];
+    fmal_lead lead = FMAL_LEAD_NONE;
 
     for (fmal_idx i = 0; i < n; i++) {
         FMAL_TRY(fmal_inverse_prepare(s->full->inverse, s->problem.factor, list[i],
                                       s->scale, 1));
         gain[i] = s->full->inverse->gain;
-        top = gain[i] > top ? gain[i] : top;
+        fmal_lead_add(&lead, gain[i], list[i]);
     }
     *best = (fmal_best){ 0, FMAL_IDX_NONE };
     for (fmal_idx i = 0; i < n; i++)
-        if (gain[i] >= top - FMAL_TIE * fabs(top) &&
+        if (gain[i] >= lead.first - FMAL_TIE * fabs(lead.first) &&
             (best->index_g == FMAL_IDX_NONE || list[i] < best->index_g))
             *best = (fmal_best){ gain[i], list[i] };
+    note_margin(s, &lead);
     s->log.rescored += n;
+    return FMAL_OK;
+}
+
+/* The best of cells that may be added. Collective; flag as of fmal_argbest. */
+static fmal_status best_of_cells(fmal_selector *s, const fmal_cells *cells, int *flag,
+                                 fmal_best *best)
+{
+    const fmal_idx *index = fmal_panel_index(cells->panel);
+    fmal_idx slots = fmal_panel_groups(cells->panel) * FMAL_LANES;
+    fmal_lead lead = FMAL_LEAD_NONE;
+
+    FMAL_TRY(
+        fmal_argbest(s->problem.ctx, cells->score, index, slots, false, flag, best));
+    for (fmal_idx i = 0; i < slots; i++)
+        if (!cells->out[i])
+            fmal_lead_add(&lead, cells->score[i], index[i]);
+    fmal_lead_of(s->problem.ctx, &lead);
+    note_margin(s, &lead);
     return FMAL_OK;
 }
 
@@ -246,9 +274,7 @@ static fmal_status choose_among_many(fmal_selector *s, double bar, fmal_best *be
         st = fmal_cells_refresh(cells, inv->a, inv->e, NULL);
     if (st == FMAL_OK) {
         fmal_cells_score(cells, 1);
-        st = fmal_argbest(s->problem.ctx, cells->score, fmal_panel_index(cells->panel),
-                          fmal_panel_groups(cells->panel) * FMAL_LANES, false, NULL,
-                          best);
+        st = best_of_cells(s, cells, NULL, best);
         s->log.rescored += fmal_sum_one(s->problem.ctx, n);
     }
     fmal_cells_destroy(&cells);
@@ -296,9 +322,7 @@ static fmal_status choose_single(fmal_selector *s, int *flag, bool fresh, double
     double bar = lead.first - (2 * *error + FMAL_TIE) * fabs(lead.first);
     near[0] = lead.index_g;
     if (lead.second < bar) {
-        double margin = (lead.first - lead.second) / lead.first;
-
-        s->log.margin = margin < s->log.margin ? margin : s->log.margin;
+        note_margin(s, &lead);
         return FMAL_OK;
     }
     FMAL_TRY(collect_near(s, bar, near, MOST_NEAR, &found));
@@ -341,16 +365,12 @@ static fmal_status best_single(fmal_selector *s, int *flag, bool fresh, fmal_bes
 static fmal_status full_best(fmal_selector *s, int *flag, bool fresh, fmal_best *best,
                              bool *refresh_first)
 {
-    const fmal_cells *cells = s->full->cells;
-
     *refresh_first = false;
     if (s->full->scan)
         return best_single(s, flag, fresh, best, refresh_first);
     if (s->removing)
         return fmal_least_loss(s, flag, best);
-    return fmal_argbest(s->problem.ctx, cells->score, fmal_panel_index(cells->panel),
-                        fmal_panel_groups(cells->panel) * FMAL_LANES, false, flag,
-                        best);
+    return best_of_cells(s, s->full->cells, flag, best);
 }
 
 static fmal_idx full_scores(fmal_selector *s, double *score, fmal_idx *index_g)

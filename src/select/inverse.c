@@ -265,7 +265,7 @@ fmal_status fmal_inverse_complete(fmal_inverse *inv, fmal_idx index_g)
     fmal_bcast(inv->ctx, inv->wz, (2 * count + TRACES) * sizeof(double), 0);
     inv->gain = traces[GAIN];
     inv->pivot = traces[PIVOT];
-    if (inv->growth)
+    if (inv->growth && inv->sign > 0) /* what goes is found without bounds */
         find_growth(inv);
     inv->prepared = index_g;
     return FMAL_OK;

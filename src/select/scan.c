@@ -15,8 +15,8 @@
 
 enum { LANES = FMAL_STREAM_LANES };
 
-/* Bytes of G, or B, in double precision at a time during a refresh; and samples that
-   are worth fetching the matrices again for. */
+/* Bytes of G, or B, or of the forms of one matrix, in double precision at a time during
+   a refresh; and samples that are worth fetching the matrices again for. */
 static const double REFRESH_BYTES = 64 << 20;
 enum { REFRESH_SAMPLES = 2048 };
 
@@ -169,10 +169,22 @@ static void forget_steps(fmal_scan *scan)
 
 /* ---- Afresh ---- */
 
-/* Blocks of a batch. */
-static fmal_idx batch_blocks(int r, int block)
+/* Numbers that a refresh holds of a sample and matrix: G, or B, or the forms that it is
+   made of where these are kept apart and are more. */
+static double numbers_of_sample(const fmal_factor *f)
 {
-    double fit = REFRESH_BYTES / (4.0 * r * (r + 1));
+    double r = fmal_factor_rank(f), g = r * (r + 1) / 2;
+    double forms = (fmal_panel_quadratic_bytes(f, FMAL_LANES, 1) -
+                    fmal_panel_quadratic_bytes(f, 0, 1)) /
+                   (8.0 * FMAL_LANES);
+
+    return forms > g ? forms : g;
+}
+
+/* Blocks of a batch. */
+static fmal_idx batch_blocks(const fmal_factor *f, int block)
+{
+    double fit = REFRESH_BYTES / (8 * numbers_of_sample(f));
     fmal_idx most = fit < REFRESH_SAMPLES ? REFRESH_SAMPLES : (fmal_idx) fit;
 
     return most / block + 1;
@@ -185,7 +197,7 @@ static fmal_idx batch_end(const fmal_scan *scan, fmal_idx begin)
 
     if (begin >= scan->n)
         return scan->n;
-    fmal_idx blocks = batch_blocks(scan->r, part->block);
+    fmal_idx blocks = batch_blocks(scan->problem->factor, part->block);
     fmal_idx bound = (scan->samples[begin] / part->block + blocks) * part->block;
     fmal_idx end = begin;
     while (end < scan->n && scan->samples[end] < bound)
@@ -197,7 +209,7 @@ static fmal_idx batch_end(const fmal_scan *scan, fmal_idx begin)
 double fmal_scan_refresh_bytes(const fmal_factor *f, fmal_idx n, bool lazy)
 {
     int r = fmal_factor_rank(f);
-    fmal_idx most = batch_blocks(r, FMAL_BLOCK) * FMAL_BLOCK,
+    fmal_idx most = batch_blocks(f, FMAL_BLOCK) * FMAL_BLOCK,
              batch = n < most ? n : most;
     double forms = fmal_panel_bytes(f, batch, 0) + 8.0 * r * (r + 1) * (double) batch +
                    fmal_panel_quadratic_bytes(f, batch, 2);
@@ -277,6 +289,16 @@ static fmal_status refresh_batch(fmal_scan *scan, fmal_idx begin, fmal_idx end,
     return st;
 }
 
+/* All ranks go on in the same precision. Collective. */
+static void agree_on_quality(fmal_scan *scan)
+{
+    double all[2] = { scan->most, scan->bad };
+
+    fmal_max_f64(scan->problem->ctx, all, 2);
+    scan->most = all[0];
+    scan->bad = all[1] != 0;
+}
+
 fmal_status fmal_scan_refresh(fmal_scan *scan, const fmal_dmat *a, const fmal_dmat *e,
                               double *flops)
 {
@@ -295,10 +317,10 @@ fmal_status fmal_scan_refresh(fmal_scan *scan, const fmal_dmat *a, const fmal_dm
         st = refresh_batch(scan, begin, end, a, e, flops);
         begin = end;
     }
-    fmal_max_f64(scan->problem->ctx, &scan->most, 1);
     forget_steps(scan);
     for (fmal_idx tile = 0; tile < scan->tiles && st == FMAL_OK; tile++)
         fmal_scan_score(scan, tile);
+    agree_on_quality(scan);
     if (st == FMAL_OK && scan->sorts)
         st = fmal_scan_sort(scan, -1);
     return fmal_agree(scan->problem->ctx, st);
@@ -319,6 +341,8 @@ double fmal_scan_bound(const fmal_scan *scan, fmal_idx tile)
         return INFINITY;
     if (scan->slack > 0)
         return scan->best[tile] * scan->slack;
+    if (!isfinite(grown)) /* a step whose beta is not known */
+        return INFINITY;
     for (int lane = 0; lane < LANES; lane++) { /* who is out has a score of -INFINITY */
         float of = score[lane] + grown * phi[lane];
 

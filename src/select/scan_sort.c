@@ -104,8 +104,11 @@ fmal_status fmal_scan_sort(fmal_scan *scan, int since)
     place *places = NULL;
     fmal_idx *tiles = NULL;
     float *held = NULL;
-    fmal_status st = FMAL_ALLOC(&places, n * LANES);
+    fmal_status st;
 
+    if (scan->bad) /* NaN has no place in an order: padding might come before samples */
+        return FMAL_OK;
+    st = FMAL_ALLOC(&places, n * LANES);
     if (st == FMAL_OK)
         st = FMAL_ALLOC(&tiles, n);
     if (st == FMAL_OK)

@@ -77,7 +77,8 @@ struct fmal_scan {
 void fmal_scan_score(fmal_scan *scan, fmal_idx tile);
 
 /* Sort the samples of all tiles that have seen more than `since` of the kept steps, and
-   now have seen all, by their scores. Not collective. */
+   now have seen all, by their scores; nothing if some score was not a finite number.
+   Not collective. */
 fmal_status fmal_scan_sort(fmal_scan *scan, int since);
 
 /* Bytes of a scan of n samples; beside it of their refresh, at the most. */
@@ -275,7 +276,8 @@ struct fmal_selector {
     fmal_block *block;
     fmal_diag *diag;
     bool removing; /* samples are scored to be removed */
-    double scale;  /* of a candidate's factor, sqrt(batch / (labelled + batch)) */
+    double scale;  /* of a factor that is scored, sqrt(batch / (labelled + batch)); 1 if
+                      top */
     uint8_t *take; /* [count], work */
     fmal_select_state state;
     fmal_select_log log;

@@ -59,10 +59,18 @@ void fmal_drop_chosen(fmal_selector *s)
         s->engine->drop(s, state->removed[i]);
 }
 
+/* Of the factors of the batch in M: also where scores go without it (`top`). */
+static double batch_scale(const fmal_selector *s)
+{
+    return sqrt((double) s->options.batch /
+                (double) (s->plan.labelled + s->options.batch));
+}
+
 fmal_status fmal_sum_information(fmal_selector *s, fmal_add_information *add,
                                  double *flops)
 {
     double labelled = (double) s->plan.labelled, batch = (double) s->options.batch;
+    double scale = batch_scale(s);
 
     if (s->plan.labelled > 0) {
         double each = s->options.labelled_sum ? 1 : 1 / labelled;
@@ -73,7 +81,7 @@ fmal_status fmal_sum_information(fmal_selector *s, fmal_add_information *add,
     if (s->state.n_added == s->state.n_removed)
         return FMAL_OK;
     fmal_take_batch(s);
-    return add(s, s->scale * s->scale, flops);
+    return add(s, scale * scale, flops);
 }
 
 /* ---- Directions ---- */
@@ -280,9 +288,7 @@ static fmal_status make_plan(fmal_selector *s)
                              roles[FMAL_EXCLUDED], fmal_factor_order(problem->factor),
                              fmal_factor_rank(problem->factor), problem->ctx->size,
                              &s->plan));
-    s->scale = s->options.top ? 1
-                              : sqrt((double) s->options.batch /
-                                     (double) (s->plan.labelled + s->options.batch));
+    s->scale = s->options.top ? 1 : batch_scale(s);
     return FMAL_OK;
 }
 

@@ -6,7 +6,7 @@
 
 on_ranks="1 3"
 limit=240 # the limits of the machine take as long as they take
-tiny=(--quiet --samples 600 --features 7 --classes 4 --batch 3 --repeats 1 --model lenet --images 70)
+tiny=(--quiet --samples 600 --features 7 --classes 4 --repeats 1)
 
 # ---- Cases ------------------------------------------------------------------------------
 
@@ -20,7 +20,7 @@ with_limit() {
     echo "$(grep -c "^$1 .* % of " "$work/np1/out") $(grep -c "^$1 .* % of " "$work/np3/out")"
 }
 
-accept "all cases" bench "${tiny[@]}"
+accept "all cases" bench "${tiny[@]}" --batch 3 --model lenet --images 70
 for case in "gemm 2" "syrk 1" "triad 1" "cholesky 1" "fisher 4" "initial 4" "step 4" \
     "update 8" "read 2" "train 1" "infer 1" "squares 1" "jacobian 1"; do
     read -r name count <<<"$case"
@@ -51,7 +51,7 @@ done
 accept "another network" bench infer "${tiny[@]}" --model mlp --images 5 --json
 same "is named" "$(grep -c '"sizes": "mlp, 5 images, c 4"' "$work/np3/out")" 1
 check "and its images are counted" grep -q '"images": [0-9]' "$work/np1/out"
-accept "fewer images than a micro-batch, on fewer ranks" bench train "${tiny[@]}" --images 2
+accept "fewer images than a micro-batch, on fewer ranks" bench train "${tiny[@]}" --model lenet --images 2
 
 # ---- Usage ------------------------------------------------------------------------------
 
@@ -60,6 +60,12 @@ refuse "case that is like none" 2 "no case is called 'zzz'; fmal help bench list
 refuse "unknown factor" 2 "unknown factor 'binari'; did you mean 'binary'?" \
     bench step --factor binari
 refuse "output of a case" 2 "--output: only generate writes a file" bench gemm -o x.h5
+refuse "a pool for a case that reads none" 2 "--pool: 'step' does not use it, only read; leave it out" \
+    bench step --pool mine.h5
+refuse "a batch of a case that picks none" 2 "--batch: 'update' does not use it, only select" \
+    bench update --batch 3
+refuse "a network to generate" 2 "--model: 'generate' does not use it, only train, infer" \
+    bench generate --model lenet -o x.h5
 refuse "generate without output" 2 "--output FILE is missing" bench generate "${tiny[@]}"
 refuse "generate into nowhere" 1 "none/x.h5: the directory none does not exist" \
     bench generate "${tiny[@]}" -o none/x.h5

@@ -300,6 +300,28 @@ static void test_top(fmal_test *t, const pool_method *m)
     pool_clear(&pool);
 }
 
+/* Scores are of factors that are not scaled, but the objective is everybody's. */
+static void test_top_objective(fmal_test *t, const pool_method *m)
+{
+    const pool_case *q = &table[0]; /* with labels, which make the scale matter */
+    whole_pool pool = make_pool(q, 5);
+    fmal_select_options options = options_by(q, m);
+    fmal_oracle_problem p = oracle_by(q, &pool, m);
+    fmal_selection sel = { 0 };
+
+    options.top = true;
+    fmal_status st =
+        select_batch(&t->ctx, &pool, q->block, &options, NULL, -1, NULL, &sel);
+    double want = fmal_oracle_objective(&p, sel.index, (int) sel.n);
+    fmal_test_ok(t,
+                 st == FMAL_OK && sel.n == q->batch &&
+                     fmal_test_close(sel.after, want, 1e-10, 0),
+                 "%s: the objective of the best first scores, %.9g", m->name,
+                 sel.after);
+    fmal_selection_clear(&sel);
+    pool_clear(&pool);
+}
+
 /* ---- Dense factors ---- */
 
 /* Factors of two rows, one of them zero but for class 1: V^T V has a diagonal that a
@@ -384,16 +406,21 @@ static void test_method(fmal_test *t, const fmal_ctx *alone, const pool_method *
     test_restore(t, alone, &table[12], m);
     test_restore(t, alone, &table[18], m);
     test_top(t, m);
+    test_top_objective(t, m);
 }
 
 int main(int argc, char **argv)
 {
+    static const pool_method whole = { "full", FMAL_FISHER_FULL, FMAL_LIKELIHOOD_FULL,
+                                       0 };
     fmal_test t = fmal_test_begin(&argc, &argv);
     fmal_ctx alone;
 
     fmal_ctx_init(&alone, MPI_COMM_SELF);
     for (int i = 0; i < FMAL_COUNT(methods); i++)
         test_method(&t, &alone, &methods[i]);
+    test_top(&t, &whole);
+    test_top_objective(&t, &whole);
     test_identities(&t);
     test_dense(&t);
     return fmal_test_end(&t);

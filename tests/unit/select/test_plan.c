@@ -180,6 +180,26 @@ static void test_bytes(fmal_test *t)
                  "bytes: shared by ranks");
 }
 
+/* What is there only for a moment, but is as large as what stays. */
+static void test_buffers(fmal_test *t)
+{
+    fmal_select_options o = { .batch = 100,
+                              .lambda = 1,
+                              .oversample = 2,
+                              .likelihood = FMAL_LIKELIHOOD_TOPC,
+                              .topc = 2 };
+    fmal_select_plan p = { 0 };
+    fmal_status st = fmal_select_plan_make(&o, 100000, 100, 0, 64, 50, 1, &p);
+
+    /* Forms of 49 x 50 / 2 pairs of classes; of all samples they would be 2 GB. */
+    fmal_test_ok(t, st == FMAL_OK && p.bytes_buffers > 1e8 && p.bytes_buffers < 5e8,
+                 "buffers: forms of topc a batch at a time, %.3g", p.bytes_buffers);
+    o.likelihood = FMAL_LIKELIHOOD_FULL;
+    st = fmal_select_plan_mixed(&o, 1000, 5, 0, 64, 10, 4000, false, 1, &p);
+    fmal_test_ok(t, st == FMAL_OK && p.bytes_buffers > 2 * 8.0 * 10 * 256 * 4000,
+                 "buffers: tails of a block of samples, %.3g", p.bytes_buffers);
+}
+
 /* Blocks and diagonals need no matrices of order c d, and share blocks by ranks. */
 static void test_fisher(fmal_test *t)
 {
@@ -235,6 +255,7 @@ int main(int argc, char **argv)
     test_grids(&t);
     test_refused(&t);
     test_bytes(&t);
+    test_buffers(&t);
     test_fisher(&t);
     return fmal_test_end(&t);
 }
