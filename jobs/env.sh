@@ -45,31 +45,50 @@ fmal_fail() {
     exit 2
 }
 
+# fmal_help WORD...: -h or --help among them prints the comment at the script's head, and ends.
+fmal_help() {
+    local word
+
+    for word; do
+        case $word in
+        -h | --help)
+            awk '!/^#/ { exit } /^#(!|SBATCH)/ { next } { sub(/^# ?/, ""); if ($0 != "" || text++) print }' "$0"
+            exit 0
+            ;;
+        esac
+    done
+}
+
 # Sets fmal and fmal_launch.
 fmal_find() {
-    local cores near=${BASH_SOURCE[0]%/*}/../build/release/fmal
+    local cores ranks near=${BASH_SOURCE[0]%/*}/../build/release/fmal
 
     fmal=${FMAL:-$(command -v fmal || true)}
     [ -n "$fmal" ] || [ ! -x "$near" ] || fmal=$near
     [ -n "$fmal" ] || fmal_fail "no fmal in PATH; set FMAL to the program"
+    type -P "$fmal" >/dev/null || fmal_fail "FMAL: there is no program '$fmal'"
     if [ -n "${FMAL_LAUNCH:-}" ]; then
         read -r -a fmal_launch <<<"$FMAL_LAUNCH"
     elif [ -n "${SLURM_JOB_ID:-}" ]; then
         fmal_launch=(srun --mpi=pmix)
     else
-        cores=$(lscpu -p=CORE,SOCKET 2>/dev/null | grep -v '^#' | sort -u | wc -l)
+        cores=$(lscpu -p=CORE,SOCKET 2>/dev/null | grep -v '^#' | sort -u | wc -l) || true
         [ "$cores" -ge 1 ] || cores=$(env -u OMP_NUM_THREADS nproc)
-        fmal_launch=(mpirun -np "${FMAL_RANKS:-$cores}" --bind-to core)
-        if [ "${FMAL_RANKS:-$cores}" -gt "$cores" ]; then
-            fmal_launch=(mpirun -np "$FMAL_RANKS" --oversubscribe --bind-to none)
+        ranks=${FMAL_RANKS:-$cores}
+        [[ $ranks =~ ^[1-9][0-9]{0,8}$ ]] || fmal_fail "FMAL_RANKS: '$ranks' is no number of ranks"
+        fmal_launch=(mpirun -np "$ranks" --bind-to core)
+        if [ "$ranks" -gt "$cores" ]; then
+            fmal_launch=(mpirun -np "$ranks" --oversubscribe --bind-to none)
         fi
     fi
 }
 
-# How far a checkpoint has come, in words; nothing if there is none.
+# How far a checkpoint has come, in words; nothing if there is none. A selection has its Jacobian
+# beside OUTPUT.part: what is written of it takes room.
 fmal_progress() {
     "$fmal" inspect "$1" 2>/dev/null |
-        grep -E '^(state|epochs done|selection|added so far|removed so far) ' || true
+        grep -E '^(state|epochs done|Jacobian blocks|selection|added so far|removed so far) ' || true
+    stat -c '%b of the Jacobian' "${1%.part}.jacobian" 2>/dev/null || true
 }
 
 # fmal_leg command...: run to the end, and pass signals on. USR1 makes fmal save and stop.

@@ -22,8 +22,8 @@
 #   CIFAR10, FMAL_FASHION_MNIST  folders of the data: datasets.sh; read only if the data sets
 #                    RUNS/cifar10.h5, RUNS/fmnist.h5 are not there
 #
-# Words after the script's name go to every fmal run. It takes about two hours on two cores,
-# for which this was cut:
+# Words after the script's name go to every fmal run; --help prints this. It takes about two
+# hours on two cores, for which this was cut:
 #
 #   - 3 seeds, where the FisherMask paper has 5;
 #   - cifar4 ends at 575 labels, not 925; a training has 60 epochs, where the paper's code goes
@@ -42,6 +42,7 @@ dir=$(dirname "$0")
 # shellcheck source=jobs/datasets.sh
 . "$dir/datasets.sh"
 
+fmal_help "$@"
 runs=${FMAL_RUNS:-runs/experiment}
 read -r -a tasks <<<"${FMAL_TASKS:-cifar4 fmnist}"
 read -r -a strategies <<<"${FMAL_STRATEGIES:-random entropy margin bait bait-binary fishermask}"
@@ -82,9 +83,11 @@ fit_counts() {
     done
 }
 
-# What fmal says to options; the exit code is whether it would run.
+# What fmal says to options; the exit code is whether it would run. One rank says it, without
+# a launcher: so nothing may tell it of an allocation for more.
 dry_run() {
-    "$fmal" run "${options[@]}" --run "$runs/none" --dry-run --quiet </dev/null 2>&1
+    env -u SLURM_STEP_NUM_TASKS -u SLURM_NTASKS -u PMI_SIZE -u PBS_NP \
+        "$fmal" run "${options[@]}" --run "$runs/none" --dry-run --quiet </dev/null 2>&1
 }
 
 # The data, and whether everything that is to be run can be.

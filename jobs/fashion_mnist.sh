@@ -11,7 +11,10 @@ leaves one in quickstart/fmnist.h5) for every strategy and seed, into DIR/STRATE
 (default: runs), and prints mean and standard deviation over seeds of the test accuracy by
 labels. Started again, it goes on where it stopped.
 
-  STRATEGIES="random bait"  SEEDS="1 2 3"  RANKS=2  ROUNDS=5  FMAL=fmal
+  STRATEGIES="random bait"  SEEDS="1 2 3"  RANKS=2  ROUNDS=5
+
+FMAL names the program (default: fmal in PATH, else build/release/fmal of this tree); more
+settings: jobs/env.sh.
 EOF
 }
 
@@ -23,11 +26,17 @@ data=$1
 dir=${2:-runs}
 strategies=${STRATEGIES:-random bait}
 seeds=${SEEDS:-1 2 3}
+
+fmal_job=fashion_mnist.sh
+export FMAL_RANKS=${RANKS:-${FMAL_RANKS:-2}}
+# shellcheck source=jobs/env.sh
+. "$(dirname "$0")/env.sh"
+fmal_find
 mkdir -p "$dir"
 
 for seed in $seeds; do
     for strategy in $strategies; do
-        mpirun -np "${RANKS:-2}" "${FMAL:-fmal}" run --data "$data" \
+        "${fmal_launch[@]}" "$fmal" run --data "$data" \
             --run "$dir/$strategy-$seed" --strategy "$strategy" --seed "$seed" \
             --model mlp --hidden 128 --initial 100 --batch 100 --rounds "${ROUNDS:-5}" \
             </dev/null >/dev/null

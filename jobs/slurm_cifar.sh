@@ -15,8 +15,14 @@
 #   FMAL_STRATEGY=random sbatch --array=1-5 jobs/slurm_cifar.sh
 #   FMAL_RANKS=2 bash jobs/slurm_cifar.sh
 #
-# Three minutes before its time is up the job saves RUN/checkpoint.h5 and is requeued; it
-# goes on from there. Without Slurm the same runs under mpirun. From the environment:
+# Three minutes before its time is up the job is asked to save RUN/checkpoint.h5; then it is
+# requeued, and goes on from there. It saves between two epochs at the earliest: an epoch, and the
+# saving, have to fit into these minutes (slurm_run.sh says more). Where they do not, ask for more;
+# the command line counts, not the #SBATCH line of this script:
+#
+#   sbatch --signal=B:USR1@900 jobs/slurm_cifar.sh
+#
+# Without Slurm the same runs under mpirun. From the environment:
 #
 #   CIFAR10      folder of the binary batches (datasets.sh); read only if FMAL_DATA is not there
 #   FMAL_DATA    the data set, HDF5, made from them (default: cifar10.h5)
@@ -26,7 +32,7 @@
 #                job array: the task's number), FMAL_INITIAL, FMAL_BATCH, FMAL_ROUNDS,
 #                FMAL_TRAIN_BATCH, FMAL_LEARNING_RATE and so on
 #
-# Words after the script's name go to fmal run, too. More settings: jobs/env.sh.
+# Words after the script's name go to fmal run, too; --help prints this. More settings: jobs/env.sh.
 set -u -o pipefail
 
 fmal_job=slurm_cifar.sh
@@ -41,6 +47,7 @@ done
 # shellcheck source=jobs/datasets.sh
 . "$dir/datasets.sh"
 
+fmal_help "$@"
 config=${FMAL_CONFIG:-$dir/cifar10.ini}
 data=${FMAL_DATA:-cifar10.h5}
 FMAL_SEED=${FMAL_SEED:-${SLURM_ARRAY_TASK_ID:-}}

@@ -34,6 +34,13 @@ fmal_status fmal_blocks_open(const fmal_ctx *ctx, const char *path, const char *
                              const fmal_part *part, size_t row_bytes,
                              fmal_blocks **out);
 
+/**
+ * How many blocks of such a file have been written, of how many. Not collective.
+ *
+ * @return false if there is no such file
+ */
+bool fmal_blocks_count(const char *path, fmal_idx *done, fmal_idx *all);
+
 /** Close *b and set it to NULL; the file stays, rows that were mapped go. *b may be
     NULL. Not collective. */
 void fmal_blocks_close(fmal_blocks **b);

@@ -159,6 +159,9 @@ void fmal_net_forward(fmal_net *net, const float *x, int n, float *features,
  */
 fmal_status fmal_net_squares(fmal_net *net, const float *x, int n, float *squares);
 
+/** Bytes that it takes for the time of the call. */
+double fmal_net_squares_bytes(const fmal_net *net);
+
 /** How the rows of a Jacobian are given. */
 typedef enum fmal_jacobian_rows {
     FMAL_ABSOLUTE, /* row k: d z_k / d theta; c passes */

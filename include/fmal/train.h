@@ -196,10 +196,12 @@ fmal_status fmal_evaluate_classes(const fmal_ctx *ctx, fmal_net *net,
  * @param split  one of set's
  * @param[out] features  [split->part.count, d]; may be NULL
  * @param[out] logits    [split->part.count, c]
+ * @param stop  reasons to end between blocks; NULL: there are none
  * @return FMAL_ERR_NUMERIC naming the first sample whose output is not finite,
- *         FMAL_ERR_NOMEM; agreed; features and logits are then undefined
+ *         FMAL_STOPPED, FMAL_ERR_NOMEM; agreed; features and logits are then undefined
  */
 fmal_status fmal_embed(const fmal_ctx *ctx, fmal_net *net, const fmal_dataset *set,
-                       const fmal_split *split, float *features, float *logits);
+                       const fmal_split *split, float *features, float *logits,
+                       fmal_stop *stop);
 
 #endif

@@ -157,8 +157,8 @@ static fmal_status embed(void *arg)
 {
     net_job *job = arg;
 
-    return fmal_embed(job->ctx, job->net, &job->set, &job->set.train, NULL,
-                      job->logits);
+    return fmal_embed(job->ctx, job->net, &job->set, &job->set.train, NULL, job->logits,
+                      NULL);
 }
 
 fmal_status fmal_bench_infer(const fmal_bench_setup *s, fmal_bench_result *rows, int *n)
@@ -224,9 +224,24 @@ static fmal_mask_options mask_options(const fmal_bench_setup *s, const fmal_net 
     const fmal_tensor *head = fmal_net_tensor(net, fmal_net_tensors(net) - 1);
     double least = 1.1 * (double) head->count / (double) fmal_net_size(net);
 
-    return (fmal_mask_options){ .method = FMAL_MASK_RANDOM,
+    return (fmal_mask_options){ .method = FMAL_MASK_GLOBAL,
                                 .fraction = least > 0.002 ? least : 0.002,
                                 .seed = s->seed };
+}
+
+/* The head and the first parameters: those of trained networks that inform most are in
+   the first layer for the greater part, and then passes go back to it. */
+static fmal_status choose_mask(net_job *job, const fmal_mask_options *options)
+{
+    fmal_idx size = fmal_net_size(job->net);
+    double *falling = NULL;
+
+    FMAL_TRY(FMAL_ALLOC(&falling, size));
+    for (fmal_idx i = 0; i < size; i++)
+        falling[i] = (double) (size - i);
+    fmal_status st = fmal_mask_choose(job->net, options, falling, &job->mask);
+    fmal_free(&falling);
+    return st;
 }
 
 fmal_status fmal_bench_jacobian(const fmal_bench_setup *s, fmal_bench_result *rows,
@@ -240,7 +255,7 @@ fmal_status fmal_bench_jacobian(const fmal_bench_setup *s, fmal_bench_result *ro
     if (st == FMAL_OK) {
         const fmal_mask_options options = mask_options(s, job.net);
 
-        st = fmal_agree(s->ctx, fmal_mask_choose(job.net, &options, NULL, &job.mask));
+        st = fmal_agree(s->ctx, choose_mask(&job, &options));
     }
     if (st == FMAL_OK)
         st = measure(s, &job, compute_jacobian, s->c, &rows[0]);

@@ -27,7 +27,7 @@ fmal_status fmal_identity_compare_options(fmal_h5 *h, const fmal_identity *id)
     if (fmal_opts_differ(before, id->fixed, id->defaults, message, sizeof message))
         st = FMAL_FAIL(FMAL_ERR_MISMATCH,
                        "%s: belongs to another configuration: %s; start with the old "
-                       "value, write to another place, or remove that file",
+                       "value, or write to another place",
                        fmal_h5_path(h), message);
     fmal_free(&before);
     return st;
@@ -35,14 +35,19 @@ fmal_status fmal_identity_compare_options(fmal_h5 *h, const fmal_identity *id)
 
 fmal_status fmal_identity_compare_input(fmal_h5 *h, const fmal_identity *id)
 {
-    char *before = NULL;
+    char *before = NULL, *path = NULL;
     fmal_status st = FMAL_OK;
 
     FMAL_TRY(fmal_h5_read_text(h, "/input/checksum", &before));
     if (strcmp(before, id->checksum) != 0)
+        st = fmal_h5_read_text(h, "/input/path", &path);
+    if (path)
         st = FMAL_FAIL(FMAL_ERR_MISMATCH,
-                       "%s: belongs to other data: the checksum was %s, now %s",
-                       fmal_h5_path(h), before, id->checksum);
+                       "%s: belongs to other data: the checksum was %s, now %s; it was "
+                       "made from %s, and from weights and a mask if these were given: "
+                       "give them as they were, or write to another place",
+                       fmal_h5_path(h), before, id->checksum, path);
     fmal_free(&before);
+    fmal_free(&path);
     return st;
 }

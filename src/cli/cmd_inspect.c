@@ -1,6 +1,7 @@
 /* A file of ours in words. The kind is told by the schema attribute, a pool by what it
    holds, since other programs write pools. */
 #include "masking.h"
+#include "fmal/blocks.h"
 #include "fmal/ckpt.h"
 #include "fmal/mem.h"
 #include "fmal/pool.h"
@@ -203,8 +204,8 @@ static fmal_status show_weights(sheet *s, fmal_h5 *h)
     return say_weights(s, fmal_h5_path(h));
 }
 
-/* No HDF5. */
-static fmal_status show_safetensors(sheet *s, const char *path)
+/* What needs no schema: safetensors, and HDF5 that another program wrote. */
+static fmal_status show_plain_weights(sheet *s, const char *path)
 {
     say(s, "file", "%s", path);
     say(s, "kind", "weights");
@@ -231,6 +232,19 @@ static void say_position(sheet *s, const fmal_run_state *state)
     say(s, "time so far", "%.1f s", state->seconds);
 }
 
+/* A Jacobian that is being computed lies beside the run's checkpoint. */
+static void say_jacobian(sheet *s, const char *checkpoint)
+{
+    const char *slash = strrchr(checkpoint, '/');
+    int length = slash ? (int) (slash - checkpoint) + 1 : 0;
+    char path[4200];
+    fmal_idx done, all;
+
+    snprintf(path, sizeof path, "%.*sjacobian.part", length, checkpoint);
+    if (fmal_blocks_count(path, &done, &all))
+        say(s, "Jacobian blocks", "%" PRId64 " of %" PRId64, done, all);
+}
+
 static json_t *rounds_json(const fmal_run_state *state)
 {
     json_t *out = json_array();
@@ -250,6 +264,7 @@ static fmal_status show_run(sheet *s, fmal_h5 *h)
 
     FMAL_TRY(fmal_ckpt_read_run(h, &state));
     say_position(s, &state);
+    say_jacobian(s, fmal_h5_path(h));
     say_text(s, h, "data", "/input/path");
     say_text(s, h, "data checksum", "/input/checksum");
     say_options(s, h);
@@ -336,9 +351,10 @@ static fmal_status show_file(sheet *s, const char *path)
     char schema[64] = "";
     fmal_h5 *h = NULL;
     fmal_h5_info features;
+    fmal_weights_info weights;
 
     if (fmal_weights_is_safetensors(path))
-        return show_safetensors(s, path);
+        return show_plain_weights(s, path);
     /* One of ours that carries a checksum is compared before HDF5 reads it. */
     if (fmal_h5_is_checked(path))
         FMAL_TRY(fmal_h5_open_checked(path, &h));
@@ -354,10 +370,12 @@ static fmal_status show_file(sheet *s, const char *path)
             return show_kind(s, path, i);
     if (features.exists)
         return show_pool(s, path);
-    return FMAL_FAIL(
-        FMAL_ERR_FORMAT,
-        "%s: neither data set, pool, picks, mask, checkpoint nor weights (schema '%s')",
-        path, schema);
+    if (!stamped && fmal_weights_look(path, &weights) == FMAL_OK)
+        return show_plain_weights(s, path);
+    return FMAL_FAIL(FMAL_ERR_FORMAT,
+                     "%s: neither data set, pool, picks, mask, checkpoint nor weights "
+                     "(its attribute 'schema' is '%s'; docs/formats.md)",
+                     path, schema);
 }
 
 static fmal_status run(cli *c, void *given)

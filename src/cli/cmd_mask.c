@@ -93,6 +93,8 @@ static fmal_status open_inputs(job *j)
     fmal_phase_begin(&j->c->phases, FMAL_PHASE_READ);
     fmal_status st = fmal_dataset_open(ctx, j->o->data, &j->set);
     if (st == FMAL_OK)
+        st = imbalance_apply(ctx, &j->o->imbalance, j->o->seed, j->set);
+    if (st == FMAL_OK)
         st = network_make(ctx, &j->o->network, j->set, FMAL_FISHER_BATCH, &j->net);
     if (st == FMAL_OK)
         st = fmal_weights_load(ctx, j->o->weights, FMAL_HEAD_REQUIRED, j->net,

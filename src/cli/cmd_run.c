@@ -136,9 +136,24 @@ static fmal_status open_data(job *j)
     return st;
 }
 
-static fmal_status plan(job *j)
+/* In the first round, which has the fewest samples. */
+static void warn_of_idle_ranks(const job *j)
 {
     const training_options *t = &j->o->training;
+    int64_t batch = j->o->initial < t->train_batch ? j->o->initial : t->train_batch;
+    int64_t parts = (batch + t->micro_batch - 1) / t->micro_batch;
+
+    if (parts < j->c->ctx.size)
+        fmal_log(FMAL_LOG_WARN, "plan",
+                 "a training step of the first round has %" PRId64
+                 " micro-batches for %d ranks: some train nothing; a smaller "
+                 "--micro-batch%s uses them",
+                 parts, j->c->ctx.size,
+                 batch == t->train_batch ? " or a larger --train-batch" : "");
+}
+
+static fmal_status plan(job *j)
+{
     fmal_run_plan p;
     char all[32], network[32], data[32], selection[32];
     bool dry = j->o->job.dry_run;
@@ -161,12 +176,7 @@ static fmal_status plan(job *j)
     if (p.select.order > 0)
         print_time(j->c, dry, p.select.flops * (double) j->options.rounds,
                    p.select.flops_single * (double) j->options.rounds);
-    if (t->train_batch < t->micro_batch * (j->c->ctx.size - 1) + 1)
-        fmal_log(
-            FMAL_LOG_WARN, "plan",
-            "a training step has %" PRId64 " micro-batches for %d ranks: some train "
-            "nothing; a smaller --micro-batch or a larger --train-batch uses them",
-            (t->train_batch + t->micro_batch - 1) / t->micro_batch, j->c->ctx.size);
+    warn_of_idle_ranks(j);
     /* The data are in memory already. */
     return check_memory(&j->c->ctx, p.bytes - p.bytes_data);
 }
@@ -302,7 +312,7 @@ static fmal_status run(cli *c, void *given)
                         &j.options.masking));
     FMAL_TRY(training_map(c->opts, &o->training, j.options.seed, &j.options.train));
     FMAL_TRY(check_options(&j));
-    FMAL_TRY(pretrained_check(&c->ctx, &o->pretrained));
+    FMAL_TRY(pretrained_check(&c->ctx, &o->pretrained, o->data, o->masked.mask));
     job_begin(c);
     fmal_stop_install();
     fmal_status st = open_data(&j);

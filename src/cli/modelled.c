@@ -62,16 +62,19 @@ typedef struct {
 } list;
 
 /* Where in a comma-separated header the column is; -1: nowhere. */
-static int find_column(char *header)
+static int find_column(const char *header)
 {
-    int column = 0;
+    const char *name = "index";
 
-    for (char *word = strtok(header, ",\r\n"); word; word = strtok(NULL, ",\r\n")) {
-        if (strcmp(word, "index") == 0)
+    for (int column = 0;; column++) { /* fields may be empty: pandas' first one is */
+        size_t length = strcspn(header, ",\r\n");
+
+        if (length == strlen(name) && strncmp(header, name, length) == 0)
             return column;
-        column++;
+        if (header[length] != ',')
+            return -1;
+        header += length + 1;
     }
-    return -1;
 }
 
 static bool is_blank(const char *line)
@@ -258,7 +261,7 @@ static fmal_status fill(const fmal_ctx *ctx, modelled *m, fmal_pool *pool)
     fmal_status st = fmal_agree(ctx, allocate(m, pool, &logits));
 
     if (st == FMAL_OK)
-        st = fmal_embed(ctx, m->net, m->set, train, pool->features, logits);
+        st = fmal_embed(ctx, m->net, m->set, train, pool->features, logits, NULL);
     if (st == FMAL_OK) {
         fmal_softmax(logits, n, m->info.c, pool->probs);
         if (n > 0)

@@ -20,19 +20,40 @@ const fmal_opt pretrained_table[] = {
       .offset = AT(save),
       .arg = "FILE",
       .help = "write the last round's weights to FILE.safetensors or FILE.h5 at the "
-              "end; also of a run that was finished before" },
+              "end, over weights that are there; also of a run that was finished "
+              "before" },
     { .name = NULL },
 };
 
-fmal_status pretrained_check(const fmal_ctx *ctx, const pretrained_options *o)
+/* Root only. */
+static fmal_status check_save(const char *save, const char *const *inputs, int n)
 {
+    fmal_weights_info info;
+
+    for (int i = 0; i < n; i++)
+        if (inputs[i] && fmal_file_same(save, inputs[i]))
+            return FMAL_FAIL(FMAL_ERR_USAGE,
+                             "%s: is read; give another name to --save-weights", save);
+    FMAL_TRY(fmal_file_check_output(save, true));
+    if (fmal_file_exists(save) && fmal_weights_look(save, &info) != FMAL_OK)
+        return FMAL_FAIL(FMAL_ERR_EXISTS,
+                         "%s: exists and holds no weights; give another name to "
+                         "--save-weights, or remove it",
+                         save);
+    return FMAL_OK;
+}
+
+fmal_status pretrained_check(const fmal_ctx *ctx, const pretrained_options *o,
+                             const char *data, const char *mask)
+{
+    const char *inputs[] = { data, mask, o->weights };
     fmal_status st = FMAL_OK;
 
     if (!o->save)
         return FMAL_OK;
     FMAL_TRY(fmal_weights_check_name(o->save));
     if (ctx->rank == 0)
-        st = fmal_file_check_output(o->save, true);
+        st = check_save(o->save, inputs, FMAL_COUNT(inputs));
     return fmal_agree_root(ctx, st);
 }
 

@@ -11,9 +11,11 @@ typedef struct pretrained_options {
 /* To be a part of a command's table. */
 extern const fmal_opt pretrained_table[];
 
-/* Before hours of work: whether the weights can be written at its end. Collective.
-   FMAL_ERR_USAGE, FMAL_ERR_IO, agreed. */
-fmal_status pretrained_check(const fmal_ctx *ctx, const pretrained_options *o);
+/* Before hours of work: whether the weights can be written at its end, over none of the
+   files that are read (NULL: not given) nor over what holds no weights. Collective.
+   FMAL_ERR_USAGE, FMAL_ERR_EXISTS, FMAL_ERR_IO, agreed. */
+fmal_status pretrained_check(const fmal_ctx *ctx, const pretrained_options *o,
+                             const char *data, const char *mask);
 
 /* The network that trainings of a run start from, into run->start, if so asked; freed
    by fmal_net_destroy. Collective. As fmal_weights_load. */

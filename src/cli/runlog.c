@@ -46,20 +46,39 @@ static json_t *counts_json(const fmal_run_state *s, int64_t round, int c)
     return out;
 }
 
-/* The batch by the places of its samples in the data set file; NULL without memory. */
+/* A copy of a list [n] of samples by their places in the data set file. */
+static fmal_status place(const runlog *log, const fmal_idx *list, fmal_idx n,
+                         fmal_idx **out)
+{
+    FMAL_TRY(FMAL_ALLOC(out, n));
+    for (fmal_idx i = 0; i < n; i++)
+        (*out)[i] = fmal_split_origin(&log->set->train, list[i]);
+    return FMAL_OK;
+}
+
+/* The batch and how it was decided, by those places; NULL without memory. */
 static json_t *batch_json(const runlog *log, const fmal_batch *batch)
 {
     fmal_batch placed = *batch;
     fmal_picks picks = { .batch = &placed, .strategy = log->options->strategy->name };
     json_t *out = NULL;
 
-    placed.index = NULL;
-    if (FMAL_ALLOC(&placed.index, batch->n) == FMAL_OK) {
-        for (fmal_idx i = 0; i < batch->n; i++)
-            placed.index[i] = fmal_split_origin(&log->set->train, batch->index[i]);
+    placed.index = placed.added = placed.removed = NULL;
+    fmal_status st = place(log, batch->index, batch->n, &placed.index);
+    if (st == FMAL_OK)
+        st = place(log, batch->added, batch->forward, &placed.added);
+    if (st == FMAL_OK)
+        st = place(log, batch->removed, batch->backward, &placed.removed);
+    if (st == FMAL_OK) {
+        json_t *decisions = fmal_decisions_json(&placed);
+
         out = fmal_picks_json(&picks);
+        json_object_update(out, decisions);
+        json_decref(decisions);
     }
     fmal_free(&placed.index);
+    fmal_free(&placed.added);
+    fmal_free(&placed.removed);
     return out;
 }
 
@@ -97,9 +116,6 @@ static fmal_status on_picked(void *arg, const fmal_run_state *s, int64_t round,
                             counts_json(s, round, log->set->classes));
         json_object_set_new(fields, "steps",
                             json_integer(batch->forward + batch->backward));
-        json_t *decisions = fmal_decisions_json(batch);
-        json_object_update(fields, decisions);
-        json_decref(decisions);
         json_object_set_new(fields, "seconds",
                             json_real(s->rounds[round].seconds_pick));
     }

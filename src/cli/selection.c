@@ -105,7 +105,9 @@ const fmal_opt selection_table[] = {
       .identity = true,
       .help =
           "score only candidates that may be the best: exact (proven), off, auto, or "
-          "a slack of 1 or more (not proven)" },
+          "a slack of 1 or more (a guess: picks may depend on the number of ranks and "
+          "on "
+          "restarts)" },
     { .name = "grid",
       .type = FMAL_OPT_STRING,
       .offset = AT(grid),

@@ -103,7 +103,7 @@ double fmal_fisher_bytes(const fmal_net *net, const fmal_dataset *set, fmal_idx 
     return slots * FMAL_FISHER_BATCH * (sizeof(fmal_idx) + (double) set->row_bytes) +
            FMAL_FISHER_BATCH * 4.0 * set->inputs +
            slots * 4.0 * (double) stride_of(net) + 8.0 * fmal_net_tensors(net) +
-           8.0 * (double) fmal_net_size(net);
+           8.0 * (double) fmal_net_size(net) + fmal_net_squares_bytes(net);
 }
 
 /* ---- One wave ---- */

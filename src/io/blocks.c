@@ -110,6 +110,16 @@ static size_t block_bytes(const fmal_blocks *b, fmal_idx block)
 
 /* ---- Opening ---- */
 
+/* A file of ours, or one whose first page a crash of the machine has left as zeros. */
+static bool is_ours(int fd, char before[HEADER])
+{
+    static const char nothing[HEADER];
+
+    return read_at(fd, before, HEADER, 0) &&
+           (memcmp(before, magic, strlen(magic)) == 0 ||
+            memcmp(before, nothing, HEADER) == 0);
+}
+
 /* Keep what is there if it has this header, else begin anew. Root only. */
 static fmal_status prepare(const fmal_blocks *b, const char header[HEADER])
 {
@@ -122,8 +132,7 @@ static fmal_status prepare(const fmal_blocks *b, const char header[HEADER])
         return failed(b, "open");
     if (fstat(fd, &about) != 0)
         st = failed(b, "open");
-    else if (about.st_size > 0 && (!read_at(fd, before, HEADER, 0) ||
-                                   memcmp(before, magic, strlen(magic)) != 0))
+    else if (about.st_size > 0 && !is_ours(fd, before))
         st = FMAL_FAIL(FMAL_ERR_EXISTS,
                        "%s: is another kind of file; move it away, or give another "
                        "name",
@@ -181,6 +190,38 @@ fmal_status fmal_blocks_open(const fmal_ctx *ctx, const char *path, const char *
     else
         fmal_blocks_close(&b);
     return st;
+}
+
+/* Blocks with a checksum, of a file of n of them. */
+static fmal_idx count_sums(int fd, fmal_idx n)
+{
+    char sum[SUM];
+    fmal_idx done = 0;
+
+    for (fmal_idx b = 0; b < n && read_at(fd, sum, SUM, HEADER + (off_t) SUM * b); b++)
+        done += sum[0] != 0;
+    return done;
+}
+
+bool fmal_blocks_count(const char *path, fmal_idx *done, fmal_idx *all)
+{
+    char header[HEADER + 1] = { 0 };
+    fmal_idx rows = 0;
+    int block = 0, fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return false;
+    bool ours = read_at(fd, header, HEADER, 0) &&
+                memcmp(header, magic, strlen(magic)) == 0 &&
+                sscanf(header + strlen(magic), "key %*s\nrows %" SCNd64 "\nblock %d",
+                       &rows, &block) == 2 &&
+                rows >= 0 && block >= 1;
+    if (ours) {
+        *all = rows / block + (rows % block > 0);
+        *done = count_sums(fd, *all);
+    }
+    close(fd);
+    return ours;
 }
 
 void fmal_blocks_close(fmal_blocks **b)

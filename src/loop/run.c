@@ -130,7 +130,7 @@ static fmal_status score_pool(fmal_run *run, float **features, double **probs)
         st = FMAL_ALLOC(&logits, n * c);
     if ((st = fmal_agree(run->setup.ctx, st)) == FMAL_OK)
         st = fmal_embed(run->setup.ctx, run->net, run->setup.set, train, *features,
-                        logits);
+                        logits, run->setup.hooks->stop);
     if (st == FMAL_OK)
         fmal_softmax(logits, n, c, *probs);
     fmal_free(&logits);

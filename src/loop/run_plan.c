@@ -18,6 +18,17 @@ static fmal_status plan_selection(const fmal_run_setup *setup, const fmal_net *n
     return FMAL_OK;
 }
 
+/* Of the trainer, when all samples that there will be are labelled. */
+static double trainer_bytes(const fmal_run_setup *setup, const fmal_net *net,
+                            int64_t labelled)
+{
+    fmal_train_options options = setup->options->train;
+
+    if (options.batch > labelled)
+        options.batch = (int) labelled;
+    return fmal_train_bytes(&options, net, setup->ctx->size);
+}
+
 fmal_status fmal_run_plan_make(const fmal_run_setup *setup, fmal_run_plan *plan)
 {
     const fmal_run_options *o = setup->options;
@@ -37,7 +48,7 @@ fmal_status fmal_run_plan_make(const fmal_run_setup *setup, fmal_run_plan *plan)
        size */
     double learnt = (double) (p.params + fmal_net_stats_size(net));
     p.bytes_network = learnt * (4 + 4 + 12) + fmal_net_bytes(net) +
-                      fmal_train_bytes(&o->train, net, setup->ctx->size);
+                      trainer_bytes(setup, net, p.labelled_at_end);
     p.has_selection = o->strategy->searches;
     p.bytes = p.bytes_data + p.bytes_network;
     fmal_status st =

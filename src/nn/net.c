@@ -193,6 +193,11 @@ fmal_status fmal_net_squares(fmal_net *net, const float *x, int n, float *square
     return FMAL_OK;
 }
 
+double fmal_net_squares_bytes(const fmal_net *net)
+{
+    return fmal_precise_bytes(net);
+}
+
 void fmal_net_jacobian(fmal_net *net, const float *x, int n, const fmal_idx *index,
                        fmal_idx count, fmal_jacobian_rows rows, float *jacobian)
 {

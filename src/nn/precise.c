@@ -46,6 +46,15 @@ fmal_status fmal_precise_create(const fmal_net *net, fmal_precise **out)
     return st;
 }
 
+/* The pass in single precision has room for so many samples, of half the bytes. */
+double fmal_precise_bytes(const fmal_net *net)
+{
+    int room = net->max_batch > net->piece ? net->max_batch : net->piece;
+
+    return 8.0 * (double) (net->size + net->stats_size) + 8.0 * ROOM * net->inputs +
+           2.0 * ROOM / room * fmal_net_bytes(net);
+}
+
 void fmal_precise_destroy(fmal_precise **p)
 {
     if (!*p)

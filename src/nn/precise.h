@@ -16,6 +16,9 @@ typedef struct fmal_precise fmal_precise;
 /** @param net  borrowed. @return FMAL_ERR_NOMEM */
 fmal_status fmal_precise_create(const fmal_net *net, fmal_precise **out);
 
+/** Bytes that it takes. */
+double fmal_precise_bytes(const fmal_net *net);
+
 /** Free *p and set it to NULL; *p may be NULL. */
 void fmal_precise_destroy(fmal_precise **p);
 

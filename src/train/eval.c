@@ -69,23 +69,41 @@ static fmal_status pass_block(pass *p, fmal_idx at, int rows, float *features,
     return FMAL_OK;
 }
 
-/* Ranks hold samples in ascending order, and an agreed failure has the text of the
-   lowest rank: it names the lowest sample. */
-fmal_status fmal_embed(const fmal_ctx *ctx, fmal_net *net, const fmal_dataset *set,
-                       const fmal_split *split, float *features, float *logits)
+/* The most blocks that a rank has. Collective. */
+static fmal_idx most_blocks(const fmal_ctx *ctx, const fmal_part *part)
 {
+    double most = (double) part->block_count;
+
+    fmal_max_f64(ctx, &most, 1);
+    return (fmal_idx) most;
+}
+
+/* Ranks hold samples in ascending order, and an agreed failure has the text of the
+   lowest rank: it names the lowest sample. A rank that has failed, or has no more
+   blocks, goes on asking with the others whether to stop. */
+fmal_status fmal_embed(const fmal_ctx *ctx, fmal_net *net, const fmal_dataset *set,
+                       const fmal_split *split, float *features, float *logits,
+                       fmal_stop *stop)
+{
+    enum { ASK_BLOCKS = 4 };
     fmal_idx d = fmal_net_features(net), c = fmal_net_classes(net);
+    fmal_idx blocks = most_blocks(ctx, &split->part);
+    int bits = 0;
     pass p;
     fmal_status st = pass_init(&p, net, set, split);
 
-    for (fmal_idx b = 0; b < split->part.block_count && st == FMAL_OK; b++) {
+    for (fmal_idx b = 0; b < blocks && bits == 0; b++) {
         fmal_idx at = b * split->part.block;
 
-        st = pass_block(&p, at, fmal_part_block_rows(&split->part, b),
-                        features ? features + at * d : NULL, logits + at * c);
+        if (b < split->part.block_count && st == FMAL_OK)
+            st = pass_block(&p, at, fmal_part_block_rows(&split->part, b),
+                            features ? features + at * d : NULL, logits + at * c);
+        if (stop && b % ASK_BLOCKS == ASK_BLOCKS - 1)
+            bits = fmal_stop_agree(ctx, stop);
     }
     pass_clear(&p);
-    return fmal_agree(ctx, st);
+    FMAL_TRY(fmal_agree(ctx, st));
+    return bits ? FMAL_FAIL(FMAL_STOPPED, "%s", fmal_stop_reason(bits)) : FMAL_OK;
 }
 
 /* ---- Evaluation ---- */

@@ -133,6 +133,9 @@ bad_list "a missing field" "line 3: is no index" round,index 1,4 1
 bad_list "too large" "line 2: is no index of a sample; the training split has samples 0 to 699" 4 700
 bad_list "negative" "line 2: is no index" 4 -1
 bad_list "beyond all numbers" "line 2: is no index" 4 99999999999999999999999
+printf '%s\n' ,index,score 0,4,1 1,9,1 >"$dir/pandas.csv"
+accept "a list: a column without a name" "${picks[@]}" --labelled "$dir/pandas.csv" --strategy entropy -o pandas.h5
+check "a list: of its column" grep -qE 'labelled=2( |$)' "$work/np1/err"
 bad_list "twice" "line 3: sample 4 is listed twice" 4 5 4
 bad_list "a long line" "longer than 4,000 characters" "$(printf '%05000d' 4)"
 refuse "a list that is not there" 1 "nowhere: cannot read" "${picks[@]}" --labelled "$dir/nowhere"

@@ -80,6 +80,11 @@ same "counts: events name samples of the file" \
     "$(sed -n 's/.*"event":"pick".*"index":\[\([0-9,]*\)\].*/\1/p' "$out/events.jsonl" | paste -sd,)" \
     "$(awk -F, '$1 > 0 && NR > 1 { print $3 }' "$out/picks.csv" | paste -sd,)"
 
+# What a search added and did not remove again is the batch, by the same names.
+named() { sed -n "s/.*\"event\":\"pick\".*\"$1\":\[\([0-9,]*\)\].*/\1/p" "$out/events.jsonl" | head -1 | tr , '\n'; }
+same "counts: added samples are named alike" "$(named added | grep -vxF "$(named removed)" | xargs)" \
+    "$(named index | xargs)"
+
 # Going on is for the same pool alone.
 on_ranks=1
 everywhere start "${run[@]}" "${counts[@]}"

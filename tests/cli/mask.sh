@@ -95,6 +95,21 @@ accept "a plan" "${mask[@]}" --dry-run
 check "a plan: sizes" grep -q 'parameters=112 head=21 images=60' "$work/np3/out"
 check "a plan: no mask" test ! -e "$work/np3/files/mask.h5"
 
+# ---- An imbalanced pool -----------------------------------------------------------------------
+
+# The mask is of the pool that is left, and a run on that pool takes it.
+two=(--data "$dir/data.h5" --pool-counts 0:9,2:8 --seed 3)
+on_ranks=1 everywhere start run "${two[@]}" --hidden 8 --initial 5 --rounds 0 --epochs 1 \
+    --strategy random --run "$dir/two" --save-weights "$dir/two_model.h5"
+mask_two=(mask "${two[@]}" --hidden 8 --weights "$dir/two_model.h5" --mask-fraction 0.3 -o two.h5)
+accept "two classes" "${mask_two[@]}"
+check "two classes: of the pool that is left" grep -q 'samples=17 classes=2' "$work/np1/err"
+cp "$work/np1/files/two.h5" "$dir" || exit 1
+accept "two classes: a run with the mask" run "${two[@]}" --hidden 8 --initial 5 --batch 4 --rounds 1 \
+    --epochs 1 --strategy fishermask --mask "$dir/two.h5" --run masked
+refuse "the whole pool" 1 "two_model.h5" mask --data "$dir/data.h5" --hidden 8 \
+    --weights "$dir/two_model.h5"
+
 # ---- Killed -----------------------------------------------------------------------------------
 
 if [ "${FMAL_HAS_HOOKS:-0}" = 1 ]; then

@@ -85,6 +85,13 @@ refuse "cut off" 1 "no place in the file; the file is damaged" "${run[@]}" --run
     --weights "$dir/cut.safetensors"
 refuse "an unknown format" 2 "w.pt: its name does not say in which format" "${run[@]}" --run out \
     --save-weights w.pt
+refuse "over the data" 2 "data.h5: is read; give another name to --save-weights" "${run[@]}" --run out \
+    --save-weights "$dir/data.h5"
+refuse "over the first weights" 2 "w.h5: is read" "${run[@]}" --run out --weights "$dir/w.h5" \
+    --save-weights "$dir/w.h5"
+echo notes >"$dir/notes.h5"
+refuse "over something else" 1 "notes.h5: exists and holds no weights" "${run[@]}" --run out \
+    --save-weights "$dir/notes.h5"
 refuse "no folder to save in" 1 "none/w.h5: the directory none does not exist" "${run[@]}" --run out \
     --save-weights none/w.h5
 finish

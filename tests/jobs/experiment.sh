@@ -32,8 +32,15 @@ experiment() { # RUNS options...
 
 # ---- Runs ----
 
+experiment whole --help
+expect_rc 0 "--help"
+grep -q '^Six strategies on two tasks' out || die "--help prints no usage"
+[ ! -e whole ] || die "--help starts the experiment"
+ok "usage"
+
+# One rank says what is refused, also where an allocation has more.
 export FMAL_TASKS=cifar4
-experiment whole
+SLURM_NTASKS=2 experiment whole
 expect_rc 0 "the experiment"
 said "class 1 has 40 images, not 5000"
 said "0 of 6 runs are finished"

@@ -28,6 +28,28 @@ cat >bin/idle <<'END'
 [ "$1" != inspect ] || { echo "state              training round 1" && exit; }
 exit 3
 END
+cat >bin/grows <<'END'
+#!/usr/bin/env bash
+# An fmal that stops early, each time with some more of the Jacobian.
+if [ "$1" = inspect ]; then
+    echo "state              picking round 1"
+    echo "Jacobian blocks    $(wc -l <"$FAKE/blocks") of 100"
+    exit
+fi
+echo >>"$FAKE/blocks"
+exit 3
+END
+touch blocks
+cat >bin/words <<'END'
+#!/usr/bin/env bash
+# An fmal that writes down what it is asked for, and leaves the table of a run.
+echo "$*" >>"$FAKE/words"
+while [ $# -gt 1 ] && [ "$1" != --run ]; do shift; done
+[ $# -gt 1 ] || exit 0
+echo "$OPENBLAS_NUM_THREADS" >"$FAKE/threads"
+mkdir -p "$2"
+printf 'round,labelled,test_accuracy\n0,100,0.5\n1,200,0.75\n' >"$2/metrics.csv"
+END
 chmod +x bin/*
 export FAKE=$dir
 
@@ -69,6 +91,60 @@ echo N/A >end
 : >end
 [ "$(end_time 5)" = 5 ] || die "no answer gives $(end_time 5)"
 ok "the end of the job"
+
+# ---- How scripts are called ----
+
+for script in slurm_run slurm_select slurm_cifar; do
+    : >words
+    rc=0
+    FMAL=$dir/bin/words bash "$jobs/$script.sh" --help >out 2>log || rc=$?
+    expect_rc 0 "$script.sh --help"
+    grep -qF "jobs/$script.sh" out || die "$script.sh --help prints no usage"
+    ! grep -q 'SBATCH --' out || die "$script.sh --help prints what Slurm reads"
+    [ ! -s words ] || die "$script.sh --help calls fmal $(cat words)"
+done
+ok "usage"
+
+refused() { # text variable=value...: slurm_run.sh, at once
+    rc=0
+    env "${@:2}" bash "$jobs/slurm_run.sh" >out 2>log || rc=$?
+    expect_rc 2 "${*:2}"
+    said "slurm_run.sh: $1"
+}
+
+refused "FMAL: there is no program 'nofmal'" FMAL=nofmal
+for ranks in x 0 -1 1.5 "2 3" 9999999999; do
+    refused "FMAL_RANKS: '$ranks' is no number of ranks" "FMAL_RANKS=$ranks"
+done
+ok "a program or ranks that are none"
+
+asks() { # WORDS of the call, and what of a pool: what slurm_select.sh asks fmal for
+    : >words
+    FMAL=$dir/bin/words FMAL_LAUNCH=env FMAL_POOL=p.h5 FMAL_OUTPUT=o.h5 \
+        bash "$jobs/slurm_select.sh" "${@:2}" >out 2>log || die "slurm_select.sh ${*:2}"
+    [ "$(tail -n 1 words)" = "select $1--output o.h5 ${*:2}" ] || die "asks for '$(tail -n 1 words)'"
+}
+
+asks "--pool p.h5 " --strategy bait
+asks "" --data d.h5 --weights w.h5
+asks "" --data=d.h5 --weights w.h5
+asks "" --weights w.h5 -d d.h5
+ok "a pool or a data set"
+
+# The program of this tree, where none is in PATH; numbers by columns' names.
+mkdir -p tree/build/release
+cp -r "$jobs" tree
+cp bin/words tree/build/release/fmal
+rc=0
+env -u FMAL PATH=/usr/bin:/bin FMAL_LAUNCH=env ROUNDS=1 SEEDS="1 2" \
+    bash tree/jobs/fashion_mnist.sh data.h5 curves >out 2>log || rc=$?
+expect_rc 0 "fashion_mnist.sh"
+for strategy in random bait; do
+    grep -q "^$strategy  *200 labels  0.7500 +- 0.0000" out || die "no line of $strategy in: $(cat out)"
+    [ -e "curves/$strategy-2/metrics.csv" ] || die "$strategy has no second seed"
+done
+[ "$(cat threads)" = 1 ] || die "a rank has $(cat threads) BLAS threads"
+ok "fashion_mnist.sh"
 
 # ---- Select ----
 
@@ -168,6 +244,14 @@ echo "8 1" >run/legs
 FMAL=$dir/bin/idle FMAL_LAUNCH=env leg 9 slurm_run.sh
 leg_ends 3 "requeue 9"
 ok "two legs without progress are enough"
+
+# A Jacobian that grows is progress.
+rm -f run/legs
+for _ in 1 2 3; do
+    FMAL=$dir/bin/grows FMAL_LAUNCH=env leg 8 slurm_run.sh
+    leg_ends 3 "requeue 8"
+done
+ok "blocks of a Jacobian are progress"
 
 # ---- Run ----
 

@@ -33,7 +33,7 @@ static inline masked masked_make(const fmal_ctx *ctx, fmal_net *net,
     m.masking.jacobian.rows = FMAL_RELATIVE;
     if (FMAL_ALLOC(&m.features, n * d) || FMAL_ALLOC(&m.probs, n * c) ||
         FMAL_ALLOC(&m.role, n) || FMAL_ALLOC(&logits, n * c) ||
-        fmal_embed(ctx, net, set, &set->train, m.features, logits) != FMAL_OK)
+        fmal_embed(ctx, net, set, &set->train, m.features, logits, NULL) != FMAL_OK)
         abort();
     fmal_softmax(logits, n, c, m.probs);
     fmal_free(&logits);

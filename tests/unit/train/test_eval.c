@@ -125,15 +125,15 @@ static void test_row(fmal_test *t, const fmal_ctx *self, int row)
     embedding_init(&mine, net, &set.test);
     embedding_init(&all, net, &whole.test);
     fmal_test_status(
-        t, fmal_embed(&t->ctx, net, &set, &set.test, mine.features, mine.logits),
+        t, fmal_embed(&t->ctx, net, &set, &set.test, mine.features, mine.logits, NULL),
         FMAL_OK, name);
     fmal_test_ok(t,
-                 fmal_embed(self, net, &whole, &whole.test, all.features, all.logits) ==
-                         FMAL_OK &&
+                 fmal_embed(self, net, &whole, &whole.test, all.features, all.logits,
+                            NULL) == FMAL_OK &&
                      is_part(&mine, &all, &set.test.part, fmal_net_features(net)),
                  "%s: embedded as on one rank", name);
     fmal_test_ok(t,
-                 fmal_embed(&t->ctx, net, &set, &set.test, NULL, mine.logits) ==
+                 fmal_embed(&t->ctx, net, &set, &set.test, NULL, mine.logits, NULL) ==
                          FMAL_OK &&
                      is_part(&mine, &all, &set.test.part, fmal_net_features(net)),
                  "%s: embedded without features", name);
@@ -174,7 +174,7 @@ static void test_not_finite(fmal_test *t, const char *arch, float bad)
     for (fmal_idx ig = 9; ig < 37; ig += 13)
         blobs_poke(&set.test, ig, bad);
     fmal_test_status(
-        t, fmal_embed(&t->ctx, net, &set, &set.test, mine.features, mine.logits),
+        t, fmal_embed(&t->ctx, net, &set, &set.test, mine.features, mine.logits, NULL),
         FMAL_ERR_NUMERIC, "an embedding that is not finite fails on every rank");
     fmal_test_ok(t, strstr(fmal_error_text(), "test sample 9:"),
                  "%s: the first such sample is named", arch);
