@@ -115,6 +115,15 @@ static fmal_status label_initial(fmal_run *run)
 
 /* ---- Picking ---- */
 
+/* Reasons to end while the pool is scored, which is then done again. One that is there
+   already waits for the first step of the selection: every start gets somewhere. */
+static fmal_stop *stop_of_scoring(const fmal_run *run)
+{
+    fmal_stop *stop = run->setup.hooks->stop;
+
+    return stop && fmal_stop_agree(run->setup.ctx, stop) ? NULL : stop;
+}
+
 static fmal_status score_pool(fmal_run *run, float **features, double **probs)
 {
     const fmal_split *train = &run->setup.set->train;
@@ -130,7 +139,7 @@ static fmal_status score_pool(fmal_run *run, float **features, double **probs)
         st = FMAL_ALLOC(&logits, n * c);
     if ((st = fmal_agree(run->setup.ctx, st)) == FMAL_OK)
         st = fmal_embed(run->setup.ctx, run->net, run->setup.set, train, *features,
-                        logits, run->setup.hooks->stop);
+                        logits, stop_of_scoring(run));
     if (st == FMAL_OK)
         fmal_softmax(logits, n, c, *probs);
     fmal_free(&logits);
