@@ -136,20 +136,18 @@ static fmal_status open_data(job *j)
     return st;
 }
 
-/* In the first round, which has the fewest samples. */
+/* In steps of a whole batch; rounds with fewer labels than that have shorter ones. */
 static void warn_of_idle_ranks(const job *j)
 {
     const training_options *t = &j->o->training;
-    int64_t batch = j->o->initial < t->train_batch ? j->o->initial : t->train_batch;
-    int64_t parts = (batch + t->micro_batch - 1) / t->micro_batch;
+    int64_t parts = (t->train_batch + t->micro_batch - 1) / t->micro_batch;
 
     if (parts < j->c->ctx.size)
         fmal_log(FMAL_LOG_WARN, "plan",
-                 "a training step of the first round has %" PRId64
+                 "a training step has %" PRId64
                  " micro-batches for %d ranks: some train nothing; a smaller "
-                 "--micro-batch%s uses them",
-                 parts, j->c->ctx.size,
-                 batch == t->train_batch ? " or a larger --train-batch" : "");
+                 "--micro-batch or a larger --train-batch uses them",
+                 parts, j->c->ctx.size);
 }
 
 static fmal_status plan(job *j)
