@@ -174,6 +174,8 @@ typedef struct fmal_select_log {
     double margin;     /* the smallest relative lead by which a sample was added;
                           INFINITY: none is known */
     double error;      /* the largest relative error of such a score that was seen */
+    bool lazy;         /* only candidates that might be the best were scored, */
+    double slack;      /* by this guess; 0: by the proven bound */
 } fmal_select_log;
 
 /** The batch. A plain value. */

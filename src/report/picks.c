@@ -53,8 +53,21 @@ static fmal_status write_arrays(fmal_h5 *h, const fmal_picks *p)
     return p->ids ? fmal_h5_write(h, &ids, p->ids) : FMAL_OK;
 }
 
+/* How --lazy was in force. */
+static const char *lazy_of(const fmal_select_log *log, char *text, size_t size)
+{
+    if (!log->lazy)
+        return "off";
+    if (log->slack == 0)
+        return "exact";
+    snprintf(text, size, "%g", log->slack);
+    return text;
+}
+
 static fmal_status write_origin(fmal_h5 *h, const fmal_picks *p)
 {
+    char lazy[32];
+
     FMAL_TRY(fmal_h5_write_text(h, "/configuration/resolved", p->options,
                                 "every option with the value in force"));
     FMAL_TRY(fmal_h5_write_text(h, "/configuration/fixed", p->fixed,
@@ -67,6 +80,8 @@ static fmal_status write_origin(fmal_h5 *h, const fmal_picks *p)
     FMAL_TRY(fmal_h5_attr_i64(h, "/", "pool_samples", p->pool_n));
     if (!p->batch->has_objective)
         return FMAL_OK;
+    FMAL_TRY(
+        fmal_h5_attr_text(h, "/", "lazy", lazy_of(&p->batch->log, lazy, sizeof lazy)));
     FMAL_TRY(fmal_h5_attr_f64(h, "/", "objective_before", p->batch->before));
     return fmal_h5_attr_f64(h, "/", "objective_after", p->batch->after);
 }

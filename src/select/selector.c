@@ -489,6 +489,8 @@ fmal_status fmal_selector_finish(fmal_selector *s, fmal_selection *out)
             sel.score[sel.n++] = state->gain[i];
         }
     sel.log = s->log;
+    sel.log.lazy = s->options.lazy && s->options.fisher == FMAL_FISHER_FULL;
+    sel.log.slack = s->options.slack;
     fmal_sum_f64(s->problem.ctx, &sel.log.scored, 1);
     *out = sel;
     return FMAL_OK;

@@ -36,6 +36,7 @@ check "its dimension has a label" \
 same "schema" "$(h5_attribute "$file" /schema)" fmal-picks-1
 same "strategy" "$(h5_attribute "$file" /strategy)" bait
 same "seed" "$(h5_attribute "$file" /seed)" 1
+same "which candidates were scored" "$(h5_attribute "$file" /lazy)" off
 same "samples of the pool" "$(h5_attribute "$file" /pool_samples)" 600
 check "version" grep -qx 'fmal [0-9.]*' <<<"$(h5_attribute "$file" /version)"
 check "command" grep -q "select --quiet --pool $dir/pool1.h5 --batch 6" \
@@ -53,6 +54,16 @@ same "predicted classes add up" \
     "$(h5_values "$file" /predicted/count | awk '{ print $1 + $2 + $3 }')" 6
 cp "$work/np1/files/picks.csv" "$dir/one.csv"
 check "the CSV is the same on 4 ranks" cmp "$dir/one.csv" "$work/np4/files/picks.csv"
+
+for lazy in exact 1.5; do
+    accept "--lazy $lazy" select --quiet --pool "$dir/pool1.h5" --batch 6 --lazy "$lazy"
+    same "--lazy $lazy: which candidates were scored" "$(h5_attribute "$file" /lazy)" "$lazy"
+done
+accept "--lazy auto of bait-binary" select --quiet --pool "$dir/pool1.h5" --batch 6 --strategy bait-binary
+same "--lazy auto of bait-binary: which candidates were scored" "$(h5_attribute "$file" /lazy)" exact
+accept "no search" select --quiet --pool "$dir/pool1.h5" --batch 6 --strategy entropy
+check "no search: nothing is said of it" test -z "$(h5_attribute "$file" /lazy 2>/dev/null)"
+refuse "a slack below 1" 2 "--lazy" select --pool "$dir/pool1.h5" --batch 6 --lazy 0.5
 
 # ---- Identifiers ------------------------------------------------------------------------
 
