@@ -283,6 +283,7 @@ typedef struct fmal_stop {
     double deadline;  /* fmal_now() at which to stop; 0: none */
     const char *file; /* stop when this file exists; borrowed; NULL: none */
     double looked;    /* when the file was last looked for */
+    bool found;       /* that file was there */
 } fmal_stop;
 
 /** Reasons to stop, and beside them a request to save: FMAL_FLAG_BITS in all. */

@@ -37,10 +37,9 @@ int fmal_stop_bits(const fmal_ctx *ctx, fmal_stop *stop)
     /* Twice a second is soon enough, and a parallel file system is spared. */
     if (stop->file && (stop->looked == 0 || now - stop->looked > 0.5)) {
         stop->looked = now;
-        if (access(stop->file, F_OK) == 0)
-            bits |= FMAL_STOP_FILE;
+        stop->found = stop->found || access(stop->file, F_OK) == 0;
     }
-    return bits;
+    return stop->found ? bits | FMAL_STOP_FILE : bits;
 }
 
 int fmal_stop_agree(const fmal_ctx *ctx, fmal_stop *stop)
