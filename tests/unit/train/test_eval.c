@@ -2,6 +2,7 @@
 #include "fmal_test.h"
 #include "blobs.h"
 
+#include "fmal/clock.h"
 #include "fmal/train.h"
 
 #include <math.h>
@@ -161,6 +162,29 @@ static void test_row(fmal_test *t, const fmal_ctx *self, int row)
     blobs_clear(&whole);
 }
 
+/* Ranks with blocks to go and ranks without end together, or not at all. */
+static void test_stop(fmal_test *t)
+{
+    fmal_dataset set = blobs(&t->ctx, 37, 5000);
+    fmal_net *net = blobs_net("logreg");
+    fmal_stop now = { .deadline = 1e-9 }, later = { .deadline = fmal_now() + 3600 };
+    embedding mine;
+
+    embedding_init(&mine, net, &set.test);
+    fmal_test_status(
+        t, fmal_embed(&t->ctx, net, &set, &set.test, mine.features, mine.logits, &now),
+        FMAL_STOPPED, "an embedding is stopped between blocks");
+    fmal_test_ok(t, strcmp(fmal_error_text(), "time limit") == 0, "and says by what");
+    fmal_error_set("", "");
+    fmal_test_status(
+        t,
+        fmal_embed(&t->ctx, net, &set, &set.test, mine.features, mine.logits, &later),
+        FMAL_OK, "or else it ends");
+    embedding_clear(&mine);
+    fmal_net_destroy(&net);
+    blobs_clear(&set);
+}
+
 /* ---- What goes wrong ---- */
 
 static void test_not_finite(fmal_test *t, const char *arch, float bad)
@@ -198,6 +222,7 @@ int main(int argc, char **argv)
     fmal_ctx_init(&self, MPI_COMM_SELF);
     for (int i = 0; i < FMAL_COUNT(table); i++)
         test_row(&t, &self, i);
+    test_stop(&t);
     test_not_finite(&t, "mlp", NAN);
     test_not_finite(&t, "logreg", INFINITY);
     return fmal_test_end(&t);
