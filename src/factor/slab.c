@@ -109,22 +109,36 @@ typedef struct {
     fmal_idx first, count;
 } unit_range;
 
-/* Elements on their way: of a unit, or between ranks, one after the other. */
+/* Elements on their way. */
 typedef struct {
-    const double *x; /* of the unit, [rows, cols]; NULL: they are next in `line` */
-    double *line;    /* where they go to, or come from; NULL: straight to their place */
+    enum { KEPT, SENT, ARRIVED } way; /* unit to place; unit to line; line to place */
+    const double *x;  /* of the unit, [rows, cols], unless they arrived */
+    double *line;     /* between ranks, one after the other, unless they are kept */
     fmal_idx in_line; /* so far */
 } flow;
 
-static void pass(fmal_slab *slab, flow *f, int row, int col, fmal_idx at)
+/* Where this rank keeps an element that is its own. */
+static double *place_of(const fmal_slab *slab, int row, int col)
 {
-    fmal_dmat *m = slab->out;
+    const fmal_dmat *m = slab->out;
 
-    if (f->x && f->line)
+    return m->a + (size_t) slab->col_l[col] * (size_t) m->rows_l +
+           (size_t) slab->row_l[row];
+}
+
+static void pass(const fmal_slab *slab, flow *f, int row, int col, fmal_idx at)
+{
+    switch (f->way) {
+    case KEPT:
+        *place_of(slab, row, col) += f->x[at];
+        break;
+    case SENT:
         f->line[f->in_line++] = f->x[at];
-    else
-        m->a[(size_t) slab->col_l[col] * (size_t) m->rows_l +
-             (size_t) slab->row_l[row]] += f->x ? f->x[at] : f->line[f->in_line++];
+        break;
+    case ARRIVED:
+        *place_of(slab, row, col) += f->line[f->in_line++];
+        break;
+    }
 }
 
 /* The elements of a patch that belong to one rank of the grid. */
@@ -162,7 +176,7 @@ static void pass_units(fmal_slab *slab, unit_range units, int rank, flow f,
     for (fmal_idx u = 0; u < units.count; u++) {
         slab->patch(slab->job, units.first + u, &patch);
         pass_patch(slab, &patch, rank, &f);
-        if (f.x)
+        if (f.way != ARRIVED)
             f.x += slab->most;
     }
     *count = f.in_line;
@@ -190,18 +204,18 @@ static void exchange(fmal_slab *slab, const fmal_part *all, fmal_idx at)
 
     for (fmal_idx u = 0; u < mine.count; u++)
         slab->values(slab->job, mine.first + u, slab->x + u * slab->most);
-    pass_units(slab, mine, rank, (flow){ .x = slab->x }, &count);
+    pass_units(slab, mine, rank, (flow){ KEPT, .x = slab->x }, &count);
     for (int step = 1; step < ranks; step++) {
         int to = (rank + step) % ranks, from = (rank - step + ranks) % ranks;
 
-        pass_units(slab, mine, to, (flow){ .x = slab->x, .line = slab->outgoing },
+        pass_units(slab, mine, to, (flow){ SENT, .x = slab->x, .line = slab->outgoing },
                    &count);
         FMAL_MPI(MPI_Sendrecv(slab->outgoing, (int) count, MPI_DOUBLE, to, TAG_ELEMENTS,
                               slab->arrived, (int) (2 * slab->together * slab->most),
                               MPI_DOUBLE, from, TAG_ELEMENTS, slab->ctx.comm,
                               MPI_STATUS_IGNORE));
         pass_units(slab, units_of(slab, all, from, at), rank,
-                   (flow){ .line = slab->arrived }, &count);
+                   (flow){ ARRIVED, .line = slab->arrived }, &count);
     }
 }
 

@@ -19,8 +19,7 @@ compare() {
     for np in $on_ranks; do
         same "$name, np $np: picks" "$(column "$work/np$np/files/picks.csv" index)" "$picks"
         got=$(h5_attribute "$work/np$np/files/picks.h5" /objective_after)
-        check "$name, np $np: objective $got, wanted $want" awk -v a="$got" -v b="$want" \
-            'BEGIN { d = a - b; exit !(b > 0 && (d < 0 ? -d : d) <= 1e-8 * b) }'
+        check "$name, np $np: objective $got, wanted $want" close_to "$got" "$want" 1e-8
     done
 }
 

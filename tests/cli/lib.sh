@@ -269,6 +269,12 @@ h5_attribute() {
     h5dump -m %.17g -a "$2" "$1" | sed -n 's/^ *(0): //p' | tr -d '"'
 }
 
+# close_to A B TOLERANCE: relative to B, which is positive
+close_to() {
+    awk -v a="$1" -v b="$2" -v most="$3" \
+        'BEGIN { d = a - b; exit !(b > 0 && (d < 0 ? -d : d) <= most * b) }'
+}
+
 # put_bytes NUMBER...: each as one byte
 put_bytes() {
     local byte

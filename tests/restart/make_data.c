@@ -10,6 +10,7 @@
 #include "fmal/io.h"
 #include "fmal/mem.h"
 #include "fmal/rng.h"
+#include "write_array.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -18,20 +19,6 @@
 #include <string.h>
 
 enum { SIDE = 8, CLASSES = 3 };
-
-static fmal_status write_array(fmal_h5 *h, const char *name, fmal_type type, int ndims,
-                               const fmal_idx *dims, const void *data)
-{
-    fmal_h5_spec spec = {
-        .name = name, .type = type, .ndims = ndims, .long_name = "for tests"
-    };
-
-    for (int i = 0; i < ndims; i++) {
-        spec.dims[i] = dims[i];
-        spec.label[i] = "dimension";
-    }
-    return fmal_h5_write(h, &spec, data);
-}
 
 /* ---- A data set ---- */
 

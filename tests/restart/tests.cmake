@@ -1,5 +1,6 @@
 # Inputs made and outputs read for these tests.
 add_executable(restart_make_data restart/make_data.c)
+target_include_directories(restart_make_data PRIVATE support)
 target_link_libraries(restart_make_data PRIVATE fmal_io fmal_flags m)
 add_executable(restart_check_events restart/check_events.c)
 target_link_libraries(restart_check_events PRIVATE fmal::jansson fmal_flags)
